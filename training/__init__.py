@@ -1,0 +1,1 @@
+"""Training: from labelled clips to a tracked run. Never deployed."""
