@@ -1,1 +1,1 @@
-"""Training: from labelled clips to a tracked run. Never deployed."""
+"""Fitting and measuring detectors: torch, MLflow and librosa live here and are never deployed."""
