@@ -62,7 +62,7 @@ def test_a_quote_in_a_protocol_is_an_ordinary_character(tmp_path: Path) -> None:
         ("path\tlabel\na.wav\tspoof\n", "file not found"),
         ("file\tlabel\na.wav\tmaybe\n", "line 2: label is 'maybe'"),
         ("file\tlabel\na.wav\n", "line 2: found"),
-        ("file\tlabel\ngone.wav\tspoof\na.wav\tspoof\n", "names 2 clips but 1 are not on disk"),
+        ("file\tlabel\ngone.wav\tspoof\na.wav\tspoof\n", "names 2 clips but 1 are not there"),
         ("file\tlabel\n", "no clips"),
         ("", "columns \\(none\\)"),
     ],
@@ -248,7 +248,7 @@ def test_mlaad_never_shares_a_generator_between_splits(tmp_path: Path) -> None:
     for model in [f"tts{number}" for number in range(40)]:
         put(tmp_path, f"fake/en/{model}/a.wav")
         row = f"./fake/en/{model}/a.wav|x.wav|en|True|2.1|ljspeech|{model}|vits\n"
-        header = "path|original_file|language|is_original_language|duration|training_data|model_name|architecture\n"
+        header = "path|original_file|language|is_original_language|duration|training_data|model_name|arch\n"
         put(tmp_path, f"fake/en/{model}/meta.csv", text=header + row)
     attacks = {
         split: {clip.attack for clip in read(tmp_path, split)} - {"-"} for split in ("train", "dev", "test")

@@ -40,7 +40,7 @@ def read_lines(protocol: Path, audio: Path, suffix: str, source: str, split: str
         fields = line.split()
         if len(fields) != FIELDS:
             raise DataError(
-                f"{protocol}, line {number}: {len(fields)} fields; expected {FIELDS}: speaker file - attack key."
+                f"{protocol}, line {number}: {len(fields)} fields, not {FIELDS}: speaker file - attack key."
             )
         speaker, name, _, attack, key = fields
         label = label_of(key, f"{protocol}, line {number}")

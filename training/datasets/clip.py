@@ -1,4 +1,4 @@
-"""What every reader gives, `Clip`, and the rules that readers share: labels, missing files, splits, fingerprint."""
+"""What every reader gives, `Clip`, and the rules that readers share: labels, missing files, splits."""
 
 import hashlib
 import os
