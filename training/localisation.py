@@ -1,4 +1,4 @@
-"""Where a clip is spoof: flagged spans against true spans -> frame F1, span IoU and segment scores; numpy alone.
+"""Where a clip is spoof: flagged against true spans -> frame F1, span IoU, segment EER; numpy alone.
 
 A span is (start_s, end_s), half open. Frames and segments are cells of a fixed length from the clip's start.
 """
@@ -26,7 +26,7 @@ def cells(spans: Sequence[Span], duration_s: float, cell_s: float) -> NDArray[np
     covered = np.zeros(count)
     for start_s, end_s in merged(spans):
         covered += np.clip(np.minimum(ends, end_s) - np.maximum(starts, start_s), 0, None)
-    return covered > (ends - starts) / 2
+    return np.asarray(covered > (ends - starts) / 2)
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
@@ -74,4 +74,4 @@ def cell_scores(
     nearest = np.argmin(np.abs(middles - (starts + ends) / 2), axis=1)
     hits = over.sum(axis=1)
     means = np.where(over, llrs, 0.0).sum(axis=1) / np.maximum(hits, 1)
-    return np.where(hits > 0, means, llrs[nearest])
+    return np.asarray(np.where(hits > 0, means, llrs[nearest]))

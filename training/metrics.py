@@ -1,12 +1,13 @@
 """Scores and labels -> error rates, costs and intervals; numpy alone.
 
-Two arrays describe a trial list: `scores` (N,) that **rise with spoof**, and `spoof` (N,) booleans. Two errors:
+Two arrays describe a trial list: `scores` (N,), **rising with spoof**, and `spoof` (N,) booleans. Two errors:
 
     miss          a spoof clip that is not called spoof (score <= threshold): a fake let through
     false alarm   a bona fide clip that is called spoof (score > threshold): a real voice refused
 
-Those are a detector's terms, spoof being what it looks for. ASVspoof 5 names them from the other side, where the
-bona fide is sought: its Pmiss is false_alarm here and its Pfa is miss here. `min_dcf` and `act_dcf` keep its costs.
+Those are a detector's terms, spoof being what it looks for. ASVspoof 5 names them from the other side, where
+the bona fide is sought: its Pmiss is false_alarm here, its Pfa is miss here. `min_dcf` and `act_dcf` keep its
+costs.
 """
 
 from collections.abc import Callable
@@ -24,13 +25,13 @@ C_MISS = 1.0
 C_FA = 10.0
 COST_REFUSED = C_MISS * (1 - P_SPOOF)  # weight of the false alarm rate
 COST_ACCEPTED = C_FA * P_SPOOF  # weight of the miss rate
-# A spoof LLR above this is cheaper to refuse: COST_ACCEPTED * p(x given spoof) > COST_REFUSED * p(x given bona fide).
+# Refusing is cheaper above this: COST_ACCEPTED * p(x given spoof) > COST_REFUSED * p(x given bona fide).
 BAYES_THRESHOLD = float(np.log(COST_REFUSED / COST_ACCEPTED))
 
 
 @dataclass(frozen=True)
 class Det:
-    """Error rates as the threshold rises, from everything called spoof to nothing: miss 0 -> 1, false_alarm 1 -> 0."""
+    """Error rates as the threshold rises from everything called spoof (miss 0, false alarm 1) to nothing."""
 
     thresholds: Floats  # (K,), the first -inf; a score above it is called spoof
     miss: Floats  # (K,)
@@ -58,9 +59,14 @@ class Interval:
     high: float
 
 
+def flat(scores: ArrayLike, spoof: ArrayLike) -> tuple[Floats, Bools]:
+    """Both as flat arrays of float64 and bool."""
+    return np.asarray(scores, dtype=np.float64).ravel(), np.asarray(spoof, dtype=bool).ravel()
+
+
 def checked(scores: ArrayLike, spoof: ArrayLike) -> tuple[Floats, Bools]:
     """Both as flat arrays. Raises ValueError on unequal lengths, nan, or a class without clips."""
-    values, positive = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(spoof, dtype=bool).ravel()
+    values, positive = flat(scores, spoof)
     if len(values) != len(positive):
         raise ValueError(f"{len(values)} scores for {len(positive)} labels; expected as many of each.")
     if np.isnan(values).any():
@@ -88,10 +94,14 @@ def det(scores: ArrayLike, spoof: ArrayLike) -> Det:
 
 
 def eer(scores: ArrayLike, spoof: ArrayLike) -> float:
-    """Equal error rate: the mean of both rates where they are closest, as ASVspoof's scripts take it."""
+    """Equal error rate: the mean of both rates where they are closest, as ASVspoof's scripts take it.
+
+    Thresholds that are equally close count alike, so that neither class is favoured.
+    """
     curve = det(scores, spoof)
-    at = int(np.argmin(np.abs(curve.miss - curve.false_alarm)))
-    return float((curve.miss[at] + curve.false_alarm[at]) / 2)
+    gap = np.abs(curve.miss - curve.false_alarm)
+    closest = gap <= gap.min() + 1e-12
+    return float((curve.miss + curve.false_alarm)[closest].mean() / 2)
 
 
 def auc(scores: ArrayLike, spoof: ArrayLike) -> float:
@@ -104,14 +114,14 @@ def auc(scores: ArrayLike, spoof: ArrayLike) -> float:
 
 
 def min_dcf(scores: ArrayLike, spoof: ArrayLike) -> float:
-    """Detection cost at the best threshold, 1 being the better of "all spoof" and "none spoof" (ASVspoof 5)."""
+    """Detection cost at the best threshold; 1 is the better of "all spoof" and "none spoof" (ASVspoof 5)."""
     curve = det(scores, spoof)
     cost = COST_REFUSED * curve.false_alarm + COST_ACCEPTED * curve.miss
     return float(cost.min() / min(COST_REFUSED, COST_ACCEPTED))
 
 
 def act_dcf(llr: ArrayLike, spoof: ArrayLike) -> float:
-    """Detection cost at the Bayes threshold (log 1.9), which only calibrated LLRs meet at the best (ASVspoof 5)."""
+    """Detection cost at the Bayes threshold, log 1.9 (ASVspoof 5); calibrated LLRs come near `min_dcf`."""
     rates = decisions(llr, spoof, BAYES_THRESHOLD)
     cost = COST_REFUSED * rates.false_alarm + COST_ACCEPTED * rates.miss
     return float(cost / min(COST_REFUSED, COST_ACCEPTED))
@@ -126,7 +136,7 @@ def cllr(llr: ArrayLike, spoof: ArrayLike) -> float:
 
 
 def min_cllr(scores: ArrayLike, spoof: ArrayLike) -> float:
-    """Cllr after the best monotonic calibration (pool adjacent violators): what is left is lack of discrimination."""
+    """Cllr after the best rising calibration (pool adjacent violators): the part that is not calibration."""
     values, positive = checked(scores, spoof)
     probability = isotonic(values, positive)
     with np.errstate(divide="ignore"):  # a pure block is certain: its LLR is infinite and costs nothing
@@ -135,7 +145,7 @@ def min_cllr(scores: ArrayLike, spoof: ArrayLike) -> float:
 
 
 def isotonic(scores: ArrayLike, spoof: ArrayLike) -> Floats:
-    """Share of spoof among scores like each one, made to rise with the score: (N,) -> (N,), in the order given."""
+    """Share of spoof among scores like each one, made to rise with the score: (N,) -> (N,), order kept."""
     values, positive = checked(scores, spoof)
     _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
     blocks: list[tuple[float, float, int]] = []  # (mean, clips, score groups) of blocks whose means rise
@@ -151,7 +161,7 @@ def isotonic(scores: ArrayLike, spoof: ArrayLike) -> Floats:
 
 def decisions(scores: ArrayLike, spoof: ArrayLike, threshold: float) -> Decisions:
     """Rates at one threshold; a score above it is called spoof. One class alone is allowed here."""
-    values, positive = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(spoof, dtype=bool).ravel()
+    values, positive = flat(scores, spoof)
     called = values > threshold
     hits, alarms = int((called & positive).sum()), int((called & ~positive).sum())
     misses, passes = int((~called & positive).sum()), int((~called & ~positive).sum())
