@@ -1,5 +1,7 @@
 """The facts of a model, as JSON inside its ONNX file and as a frozen dataclass outside."""
 
+from __future__ import annotations  # field types are read as written, below
+
 import json
 import math
 from dataclasses import asdict, dataclass, fields
