@@ -2,8 +2,8 @@
 
 Two arrays describe a trial list: `scores` (N,), **rising with spoof**, and `spoof` (N,) booleans. Two errors:
 
-    miss          a spoof clip that is not called spoof (score <= threshold): a fake let through
-    false alarm   a bona fide clip that is called spoof (score > threshold): a real voice refused
+    miss          a spoof clip that is not called spoof (score < threshold): a fake let through
+    false alarm   a bona fide clip that is called spoof (score >= threshold): a real voice refused
 
 Those are a detector's terms, spoof being what it looks for. ASVspoof 5 names them from the other side, where
 the bona fide is sought: its Pmiss is false_alarm here, its Pfa is miss here. `min_dcf` and `act_dcf` keep its
@@ -25,7 +25,7 @@ C_MISS = 1.0
 C_FA = 10.0
 COST_REFUSED = C_MISS * (1 - P_SPOOF)  # weight of the false alarm rate
 COST_ACCEPTED = C_FA * P_SPOOF  # weight of the miss rate
-# Refusing is cheaper above this: COST_ACCEPTED * p(x given spoof) > COST_REFUSED * p(x given bona fide).
+# Refusing is cheaper from here on: COST_ACCEPTED * p(x given spoof) > COST_REFUSED * p(x given bona fide).
 BAYES_THRESHOLD = float(np.log(COST_REFUSED / COST_ACCEPTED))
 
 
@@ -33,7 +33,7 @@ BAYES_THRESHOLD = float(np.log(COST_REFUSED / COST_ACCEPTED))
 class Det:
     """Error rates as the threshold rises from everything called spoof (miss 0, false alarm 1) to nothing."""
 
-    thresholds: Floats  # (K,), the first -inf; a score above it is called spoof
+    thresholds: Floats  # (K,), the last inf; a score of at least that is called spoof
     miss: Floats  # (K,)
     false_alarm: Floats  # (K,)
 
@@ -81,16 +81,16 @@ def checked(scores: ArrayLike, spoof: ArrayLike) -> tuple[Floats, Bools]:
 
 
 def det(scores: ArrayLike, spoof: ArrayLike) -> Det:
-    """DET points, one at -inf and one a distinct score: equal scores are never parted."""
+    """DET points, one a distinct score and one at inf: equal scores are never parted."""
     values, positive = checked(scores, spoof)
     order = np.argsort(values, kind="stable")
     ranked, ranked_spoof = values[order], positive[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # last of each run of equal scores
     missed = np.cumsum(ranked_spoof)[last]
-    passed = (last + 1) - missed  # bona fide at or below the threshold
+    passed = (last + 1) - missed  # bona fide below the next threshold
     miss = np.concatenate(([0.0], missed / positive.sum()))
     false_alarm = 1 - np.concatenate(([0.0], passed / (~positive).sum()))
-    return Det(np.concatenate(([-np.inf], ranked[last])), miss, false_alarm)
+    return Det(np.append(ranked[last], np.inf), miss, false_alarm)
 
 
 def eer(scores: ArrayLike, spoof: ArrayLike) -> float:
@@ -160,9 +160,9 @@ def isotonic(scores: ArrayLike, spoof: ArrayLike) -> Floats:
 
 
 def decisions(scores: ArrayLike, spoof: ArrayLike, threshold: float) -> Decisions:
-    """Rates at one threshold; a score above it is called spoof. One class alone is allowed here."""
+    """Rates at one threshold, as serving decides: at least that is spoof. One class alone is allowed here."""
     values, positive = flat(scores, spoof)
-    called = values > threshold
+    called = values >= threshold
     hits, alarms = int((called & positive).sum()), int((called & ~positive).sum())
     misses, passes = int((~called & positive).sum()), int((~called & ~positive).sum())
     return Decisions(

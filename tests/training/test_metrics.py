@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from training import metrics
 
-# Bona fide 1, 2, 3, 6; spoof 4, 5, 7, 8. At threshold 4 one of four spoofs is missed, one bona fide flagged.
+# Bona fide 1, 2, 3, 6; spoof 4, 5, 7, 8. At threshold 5 one of four spoofs is missed, one bona fide flagged.
 SCORES = [1.0, 2.0, 3.0, 6.0, 4.0, 5.0, 7.0, 8.0]
 SPOOF = [False, False, False, False, True, True, True, True]
 
@@ -44,7 +44,7 @@ def test_equal_scores_are_worth_a_coin() -> None:
 
 def test_det_points_of_the_worked_example() -> None:
     curve = metrics.det(SCORES, SPOOF)
-    assert curve.thresholds.tolist() == [-math.inf, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert curve.thresholds.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, math.inf]
     assert curve.miss.tolist() == [0, 0, 0, 0, 0.25, 0.5, 0.5, 0.75, 1]
     assert curve.false_alarm.tolist() == [1, 0.75, 0.5, 0.25, 0.25, 0.25, 0, 0, 0]
 
@@ -55,7 +55,7 @@ def test_costs_are_those_of_asvspoof_5() -> None:
 
 
 def test_min_dcf_of_the_worked_example() -> None:
-    # Threshold 3: 0.95 * 0.25 + 0.5 * 0 = 0.2375; threshold 6: 0.95 * 0 + 0.5 * 0.5 = 0.25; over 0.5.
+    # Threshold 4: 0.95 * 0.25 + 0.5 * 0 = 0.2375; threshold 7: 0.95 * 0 + 0.5 * 0.5 = 0.25; over 0.5.
     assert metrics.min_dcf(SCORES, SPOOF) == pytest.approx(0.2375 / 0.5)
 
 
@@ -121,8 +121,17 @@ def test_decisions_by_hand() -> None:
     assert (rates.miss, rates.false_alarm) == (0.25, 0.25)
 
 
-def test_a_score_on_the_threshold_is_not_called_spoof() -> None:
-    assert metrics.decisions([1.0], [True], 1.0).miss == 1
+def test_a_score_on_the_threshold_is_called_spoof_as_serving_calls_it() -> None:
+    assert metrics.decisions([1.0], [True], 1.0).miss == 0
+
+
+@given(trials)
+def test_det_points_are_the_decisions_at_their_thresholds(rows: list[tuple[int, bool]]) -> None:
+    scores, spoof = split(rows)
+    curve = metrics.det(scores, spoof)
+    for threshold, miss, false_alarm in zip(curve.thresholds, curve.miss, curve.false_alarm, strict=True):
+        rates = metrics.decisions(scores, spoof, threshold)
+        assert (rates.miss, rates.false_alarm) == pytest.approx((miss, false_alarm))
 
 
 def test_rates_without_trials_are_nan() -> None:
