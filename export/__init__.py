@@ -1,0 +1,1 @@
+"""Export: from a tracked run to a verified, registered and promoted bundle."""

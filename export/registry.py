@@ -1,0 +1,214 @@
+"""Versions of the detector, from the command line.
+
+    python -m export.registry list | compare | export RUN | gate VERSION | promote VERSION | challenge VERSION
+                              rollback | history
+
+Runs and versions lie in the tracking store (MLFLOW_TRACKING_URI, else mlruns/mlflow.db); what is served is
+serving/bundle. Every command first completes, or takes back, a promotion that was killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from export import bundle, history
+from export.bundle import BundleError, Store
+from export.gate import Check, GateFileError
+from export.history import Change, HistoryError
+from export.measure import MeasureError
+from export.promotion import Desk, Refused, promote, rollback
+from export.to_onnx import ExportError
+from export.versions import CHALLENGER, Registry, RegistryError, Version
+from serving.errors import ModelError
+from training.datasets import DataError
+from training.tracking import ROOT
+
+ERRORS = (
+    BundleError, DataError, ExportError, GateFileError, HistoryError, MeasureError, ModelError, Refused, RegistryError
+)  # fmt: skip
+
+
+def desk(chosen: argparse.Namespace) -> Desk:
+    """The places that the options name, with anything half done put right."""
+    store = Store(chosen.mlruns / "bundles")
+    found = Desk(chosen.bundle, store, Registry(store))
+    with bundle.locked(found.folder):
+        found.recover()
+    return found
+
+
+def run_list(chosen: argparse.Namespace) -> int:
+    """Versions as JSON or as lines."""
+    found = desk(chosen)
+    versions = found.registry.versions()
+    served = bundle.digest_of(found.folder)
+    if chosen.json:
+        print(json.dumps([{**dataclasses.asdict(v), "served": v.sha256 == served} for v in versions]))
+        return 0
+    for version in versions:
+        marks = " ".join([*version.aliases, *(["smoke"] if version.smoke else [])])
+        print(
+            f"{version.number:>4}  {version.sha256[:12]}  {version.size_bytes:>9}  run {version.run_id}  {marks}"
+        )
+    if not versions:
+        print("No version is registered; `make export RUN=...` registers a run.", file=sys.stderr)
+    return 0
+
+
+def run_export(chosen: argparse.Namespace) -> int:
+    """Exports and registers a run."""
+    from export.release import release
+
+    version = release(desk(chosen).registry, chosen.run, chosen.data, chosen.mlruns / "scores")
+    print(
+        f"Version {version.number}: {version.size_bytes} bytes, {version.parameters} parameters, {version.sha256}"
+    )
+    return 0
+
+
+def _judge(found: Desk, number: str, chosen: argparse.Namespace) -> tuple[Version, list[Check], str]:
+    from export.verify import judge
+
+    version = found.registry.version(number)
+    judged = bundle.digest_of(found.folder)
+    checks = judge(found, version, chosen.data, chosen.mlruns / "scores")
+    return version, checks, judged
+
+
+def run_gate(chosen: argparse.Namespace) -> int:
+    """The gate alone: 0 where the version would be promoted."""
+    version, checks, _ = _judge(desk(chosen), chosen.version, chosen)
+    _show(checks, chosen.json)
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def run_promote(chosen: argparse.Namespace) -> int:
+    """Gate, then bundle, aliases and log."""
+    found = desk(chosen)
+    version, checks, judged = _judge(found, chosen.version, chosen)
+    _show(checks, chosen.json)
+    _say(promote(found, version, checks, judged, force=chosen.force, reason=chosen.reason))
+    return 0
+
+
+def run_challenge(chosen: argparse.Namespace) -> int:
+    """Names the challenger, and puts its file where serving's shadow looks."""
+    from export.challenger import challenge
+
+    print(challenge(desk(chosen), chosen.version, chosen.mlruns))
+    return 0
+
+
+def run_rollback(chosen: argparse.Namespace) -> int:
+    """Back to the bundle before."""
+    _say(rollback(desk(chosen), chosen.reason))
+    return 0
+
+
+def run_history(chosen: argparse.Namespace) -> int:
+    """The log, oldest first."""
+    changes = history.read(chosen.bundle)
+    if chosen.json:
+        print(json.dumps([dataclasses.asdict(change) for change in changes]))
+        return 0
+    for change in changes:
+        forced = (
+            f" FORCED over {', '.join(c['name'] for c in change.gate if not c['ok'])}"
+            if change.forced
+            else ""
+        )
+        reason = f" - {change.reason}" if change.reason else ""
+        print(
+            f"{change.at}  {change.who}  {change.action}  {change.before.version or 'nothing'} "
+            f"-> {change.after.version} ({change.after.sha256[:12]}){forced}{reason}"
+        )
+    if not changes:
+        print(f"No change is logged in {chosen.bundle / history.NAME}.", file=sys.stderr)
+    return 0
+
+
+def run_compare(chosen: argparse.Namespace) -> int:
+    """Table on stdout, page with plots in a file."""
+    from export.compare import compare
+
+    compare(desk(chosen), chosen.data, chosen.mlruns, chosen.out, chosen.versions)
+    return 0
+
+
+def _show(checks: list[Check], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"checks": [dataclasses.asdict(check) for check in checks]}))
+    else:
+        print("\n".join(str(check) for check in checks))
+
+
+def _say(change: Change) -> None:
+    print(
+        f"{change.action}: {change.before.version or 'nothing'} -> {change.after.version} ({change.after.sha256})",
+        file=sys.stderr,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="python -m export.registry", description=__doc__.splitlines()[0])
+    places = argparse.ArgumentParser(add_help=False)
+    places.add_argument(
+        "--bundle", type=Path, default=ROOT / "serving" / "bundle", help="folder that is served"
+    )
+    places.add_argument(
+        "--mlruns", type=Path, default=ROOT / "mlruns", help="folder for kept files and scores"
+    )
+    places.add_argument("--json", action="store_true", help="answer as JSON")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data", type=Path, default=os.environ.get("DATA") or None,
+        help="protocol or corpus folder to measure on; default: DATA, else what the version's run was trained on",
+    )  # fmt: skip
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def add(name: str, run: Any, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=run.__doc__, description=run.__doc__, parents=[places, *parents]
+        )
+        command.set_defaults(run=run)
+        return command
+
+    add("list", run_list)
+    compared = add("compare", run_compare, data)
+    compared.add_argument("versions", nargs="*", help="numbers or aliases; default: all")
+    compared.add_argument("--out", type=Path, default=ROOT / "mlruns" / "compare.html", help="page to write")
+    add("export", run_export, data).add_argument("run", help="MLflow run id")
+    add("gate", run_gate, data).add_argument("version", help="number or alias")
+    promoted = add("promote", run_promote, data)
+    promoted.add_argument("version", help="number or alias")
+    promoted.add_argument("--force", action="store_true", help="promote in spite of failed checks")
+    promoted.add_argument("--reason", default="", help="kept in the log; required with --force")
+    add("challenge", run_challenge).add_argument("version", help="number or alias, or `none`")
+    add("rollback", run_rollback).add_argument("--reason", default="", help="kept in the log")
+    add("history", run_history)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """1 with a message where a command is refused."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except ERRORS as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

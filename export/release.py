@@ -1,0 +1,95 @@
+"""A run -> a registered version: exported, measured on the exported file through serving's code, figures stamped in."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from export.measure import ClipScores, score
+from export.to_onnx import export, fetch_checkpoint, read_checkpoint, stamp
+from export.versions import Registry, Version
+from serving.manifest import METADATA_KEY, Manifest
+from serving.whole import sha256_of
+from training import metrics
+from training.datasets import DataError, read
+
+REPORTED = ("dev", "test")
+OPERATING_POINTS = 41  # rows of the table that a threshold is chosen by
+DECIMALS = 6
+
+
+def release(registry: Registry, run_id: str, data: Path | None, cache: Path) -> Version:
+    """Exports the run, measures the file on the dev and test splits that `data` (or the run's data) has, registers it."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = read_checkpoint(fetch_checkpoint(run_id, Path(folder)))
+    model = export(checkpoint, run_id=run_id)
+    graph = onnx.load_from_string(model)
+    manifest = manifest_of(graph)
+    data = data or registry.data_of_run(run_id)
+    if data is not None:
+        manifest = measured(manifest, model, data, cache)
+    return registry.add(stamp(graph, manifest), run_id)
+
+
+def manifest_of(graph: onnx.ModelProto) -> Manifest:
+    """The manifest inside a graph."""
+    return Manifest.from_json(
+        next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
+    )
+
+
+def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manifest:
+    """The manifest with figures of every split there is, and the operating points of the test split."""
+    entries: list[dict[str, Any]] = []
+    points = manifest.operating_points
+    for split in REPORTED:
+        try:
+            clips = read(data, split)
+        except DataError:
+            continue  # evaluation sets have no dev, small sets no test
+        scores = score(model, sha256_of(model), clips, cache, split)
+        entries.append(_entry(data, split, scores, manifest.threshold))
+        if split == "test":
+            points = operating_points(np.array(scores.llr), np.array(scores.spoof))
+    return dataclasses.replace(manifest, metrics=entries, operating_points=points)
+
+
+def _entry(data: Path, split: str, scores: ClipScores, threshold: float) -> dict[str, Any]:
+    name = data.parent.name if data.is_file() else data.name
+    return {
+        "data": name,
+        "split": split,
+        "date": datetime.now(UTC).date().isoformat(),
+        "figures": figures(np.array(scores.llr), np.array(scores.spoof), threshold),
+    }
+
+
+def figures(llr: np.ndarray, spoof: np.ndarray, threshold: float) -> dict[str, float]:
+    """(N,), (N,) bool -> the figures that versions are compared by."""
+    values = {
+        "clips": float(len(llr)),
+        "eer": metrics.eer(llr, spoof),
+        "auc": metrics.auc(llr, spoof),
+        "cllr": metrics.cllr(llr, spoof),
+        "min_dcf": metrics.min_dcf(llr, spoof),
+        "act_dcf": metrics.act_dcf(llr, spoof),
+        "accuracy": metrics.decisions(llr, spoof, threshold).accuracy,
+    }
+    return {name: round(float(value), DECIMALS) for name, value in values.items()}
+
+
+def operating_points(llr: np.ndarray, spoof: np.ndarray) -> list[dict[str, float]]:
+    """Miss and false alarm rates at LLRs spread evenly over the clips, lowest first."""
+    levels = np.unique(np.quantile(llr, np.linspace(0, 1, OPERATING_POINTS)))
+    points = []
+    for level in levels:
+        rates = metrics.decisions(llr, spoof, float(level))
+        point = {"llr": float(level), "miss": rates.miss, "false_alarm": rates.false_alarm}
+        points.append({name: round(value, DECIMALS) for name, value in point.items()})
+    return points
