@@ -89,8 +89,8 @@ class ClipFacts:
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
     """A SoundFile read from start to end.
 
-    The base class seeks after each read: that costs time, restarts lossy decoders in mid-clip and fails at the
-    end of a FLAC stream of unstated length.
+    The base class seeks after each read: that costs time, restarts lossy decoders in mid-clip and fails at
+    the end of a FLAC stream of unstated length.
     """
 
     def seekable(self) -> bool:

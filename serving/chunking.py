@@ -1,4 +1,4 @@
-"""Blocks of samples of any length -> chunks of whole windows, and the rule for clips shorter than a window."""
+"""Blocks of samples of any length -> chunks of whole windows, and the rule for clips below one window."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

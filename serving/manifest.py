@@ -62,7 +62,7 @@ class Manifest:
         return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Manifest":
+    def from_json(cls, text: str | bytes) -> Manifest:
         """Raises ModelError if `text` is no JSON object or its keys are not exactly the fields above."""
         try:
             found = json.loads(text)

@@ -1,0 +1,179 @@
+"""Blocks of 16 kHz samples -> one calibrated LLR a window, by one ONNX graph with its manifest inside."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from serving.chunking import Chunk, Samples, chunks
+from serving.errors import ModelError
+from serving.manifest import METADATA_KEY, Manifest
+
+INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
+MAX_WINDOWS = 16  # of one call of the graph: bounds its memory, whatever the clip's length
+NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
+
+LLRs = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the graph says of one clip. LLRs rise with spoof."""
+
+    window_starts: npt.NDArray[np.int64]  # (W,) samples
+    window_llr: LLRs  # (W,)
+    frame_llr: LLRs | None  # (F,), frame f from sample f * frame_hop on; None if the model has no frames
+    total_samples: int
+
+
+class Detector:
+    """A model that is open. `score` may be called from one thread at a time."""
+
+    def __init__(self, session: Any, manifest: Manifest, sha256: str, size: int, path: Path) -> None:
+        self.manifest = manifest
+        self.sha256 = sha256
+        self.size = size
+        self.path = path
+        self._session = session
+        self._outputs = [WINDOWS, FRAMES] if manifest.frame_hop_samples else [WINDOWS]
+
+    @classmethod
+    def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
+        """Read, check and warm a model file. Raises ModelError with what was found and what to do."""
+        content = _read(path, expected_sha256)
+        try:
+            session = onnxruntime.InferenceSession(
+                content, _options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own exceptions share no base but Exception
+            raise ModelError(
+                f"{path} is not a model that onnxruntime can load: {error}. Export it again."
+            ) from None
+        metadata = session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise ModelError(f"{path} holds no manifest. Export the model with `make export`.")
+        manifest = Manifest.from_json(metadata[METADATA_KEY])
+        _check_graph(session, manifest)
+        detector = cls(session, manifest, hashlib.sha256(content).hexdigest(), len(content), path)
+        detector._warm()
+        return detector
+
+    def score(self, blocks: Iterable[Samples], max_windows: int = MAX_WINDOWS) -> Scores:
+        """Mono 16 kHz blocks -> Scores, one call of the graph a chunk. Memory doesn't grow with the clip.
+
+        Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
+        """
+        window, hop = self.manifest.window_samples, self.manifest.hop_samples
+        seen = _Counter(blocks)
+        starts, llrs = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        frames = _FrameTrack(self.manifest.frame_hop_samples)
+        for chunk in chunks(seen, window, hop, max_windows):
+            outputs = self._run(chunk)
+            starts.append(chunk.start_sample + hop * np.arange(len(outputs[0]), dtype=np.int64))
+            llrs.append(outputs[0])
+            if len(outputs) > 1:
+                frames.add(chunk.start_sample, outputs[1])
+        frame_llr = frames.joined(seen.total) if self.manifest.frame_hop_samples else None
+        return Scores(np.concatenate(starts), np.concatenate(llrs), frame_llr, seen.total)
+
+    def _run(self, chunk: Chunk) -> list[LLRs]:
+        """One chunk -> [(windows,)] or [(windows,), (frames,)], checked."""
+        expected = 1 + (len(chunk.samples) - self.manifest.window_samples) // self.manifest.hop_samples
+        outputs: list[LLRs] = [
+            out[0] for out in self._session.run(self._outputs, {INPUT: chunk.samples[None, :]})
+        ]
+        if len(outputs[0]) != expected:
+            raise ModelError(
+                f"The graph gave {len(outputs[0])} windows for {len(chunk.samples)} samples, "
+                f"its manifest says {expected}. Export the model again."
+            )
+        if not all(np.isfinite(out).all() for out in outputs):
+            raise ModelError(f"The graph gave a score that is not finite at sample {chunk.start_sample}.")
+        return outputs
+
+    def _warm(self) -> None:
+        """Score a little noise: proves shapes, finiteness and that a window ignores its neighbours."""
+        window, hop = self.manifest.window_samples, self.manifest.hop_samples
+        noise = np.random.default_rng(0).normal(0, 0.05, window + 2 * hop).astype(np.float32)
+        together = self._run(Chunk(0, noise))[0]
+        alone = self._run(Chunk(0, noise[hop : hop + window]))[0]
+        if abs(float(together[1] - alone[0])) > NEIGHBOUR_TOLERANCE:
+            raise ModelError(
+                f"A window scores {alone[0]:.4f} alone and {together[1]:.4f} inside a clip. "
+                "Export the model again."
+            )
+
+
+class _Counter:
+    """Blocks passed on and counted."""
+
+    def __init__(self, blocks: Iterable[Samples]) -> None:
+        self._blocks = blocks
+        self.total = 0
+
+    def __iter__(self) -> Iterator[Samples]:
+        for block in self._blocks:
+            self.total += len(block)
+            yield block
+
+
+class _FrameTrack:
+    """Frames of overlapping chunks -> one row of frames; what two chunks cover is taken from the first."""
+
+    def __init__(self, frame_hop: int) -> None:
+        self._frame_hop = frame_hop
+        self._parts: list[LLRs] = [np.zeros(0, np.float32)]
+        self._count = 0
+
+    def add(self, start_sample: int, frames: LLRs) -> None:
+        # The last chunk may start between two frames: half a frame is the most that rounding moves it.
+        first = round(start_sample / self._frame_hop)
+        if first > self._count:  # windows further apart than they are long leave a gap that says nothing
+            self._parts.append(np.zeros(first - self._count, np.float32))
+            self._count = first
+        new = frames[self._count - first :]
+        self._parts.append(new)
+        self._count += len(new)
+
+    def joined(self, total_samples: int) -> LLRs:
+        """(F,), without the frames of a short clip's repetitions."""
+        return np.concatenate(self._parts)[: -(-total_samples // self._frame_hop)]
+
+
+def _read(path: Path, expected_sha256: str | None) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"The model file {path} can't be read: {error.strerror}.") from None
+    found = hashlib.sha256(content).hexdigest()
+    if expected_sha256 is not None and found != expected_sha256.lower():
+        raise ModelError(
+            f"{path} has sha256 {found}, expected {expected_sha256}. Restore the file or export it again."
+        )
+    return content
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = False  # an arena keeps the largest batch it ever saw
+    options.log_severity_level = 3  # errors; they are raised as well
+    return options
+
+
+def _check_graph(session: Any, manifest: Manifest) -> None:
+    inputs = [node.name for node in session.get_inputs()]
+    outputs = {node.name for node in session.get_outputs()}
+    expected = {WINDOWS, FRAMES} if manifest.frame_hop_samples else {WINDOWS}
+    if inputs != [INPUT] or not expected <= outputs:
+        raise ModelError(
+            f"The graph has inputs {inputs} and outputs {sorted(outputs)}, "
+            f"expected [{INPUT!r}] and {sorted(expected)}. Export the model again."
+        )

@@ -1,0 +1,122 @@
+"""Blocks of a clip -> facts that say how far a verdict can be trusted, and notes in words. One pass."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.audio import SAMPLE_RATE, Samples
+
+FRAME_SAMPLES = 512  # 32 ms
+BAND_FLOOR_DB = -60.0  # below the strongest band: nothing was recorded there
+CLIPPED_AT = 0.99  # of full scale; resampling moves flattened tops a little
+LEVELS_DB = np.arange(-120, 61)  # histogram of frame levels, 1 dB a bin
+SPEECH_RANGE_DB = 30.0  # below the loud frames: the quiet parts of speech
+ABOVE_FLOOR_DB = 6.0
+STEADY_RANGE_DB = 8.0  # noise, hum and tones vary less; speech varies more
+
+SHORT_S = 2.0
+NARROW_HZ = 5_000.0
+CLIPPED_SHARE = 0.001
+LITTLE_SPEECH_S = 0.5
+
+
+@dataclass(frozen=True)
+class Quality:
+    duration_s: float
+    bandwidth_hz: float  # up to where the clip has energy, at most 8 kHz
+    clipped_share: float  # of the samples
+    speech_share: float  # of the frames, by energy over the noise floor
+
+
+@dataclass(frozen=True)
+class Note:
+    """A reason to trust a verdict less."""
+
+    code: str
+    message: str
+
+
+class QualityMeter:
+    """Blocks in, Quality out; memory doesn't grow with the clip."""
+
+    def __init__(self) -> None:
+        self._rest = np.zeros(0, np.float32)
+        self._total = self._clipped = self._frames = 0
+        self._power = np.zeros(FRAME_SAMPLES // 2 + 1)
+        self._levels = np.zeros(len(LEVELS_DB), np.int64)
+        self._taper = np.hanning(FRAME_SAMPLES).astype(np.float32)
+
+    def add(self, block: Samples) -> None:
+        self._total += len(block)
+        self._clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED_AT))
+        samples = np.concatenate([self._rest, block]) if len(self._rest) else block
+        whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
+        self._rest = samples[whole:]
+        if whole:
+            self._add_frames(samples[:whole].reshape(-1, FRAME_SAMPLES))
+
+    def _add_frames(self, frames: npt.NDArray[np.float32]) -> None:
+        """(K, FRAME_SAMPLES)"""
+        energy = np.einsum("ks,ks->k", frames, frames) / FRAME_SAMPLES
+        level_db = 10 * np.log10(np.maximum(energy, 1e-12))
+        bins = np.clip(np.round(level_db) - LEVELS_DB[0], 0, len(LEVELS_DB) - 1).astype(np.int64)
+        self._levels += np.bincount(bins, minlength=len(LEVELS_DB))
+        spectra = np.fft.rfft(frames * self._taper, axis=1)
+        self._power += np.einsum("kf,kf->f", spectra.real, spectra.real)
+        self._power += np.einsum("kf,kf->f", spectra.imag, spectra.imag)
+        self._frames += len(frames)
+
+    def result(self) -> Quality:
+        return Quality(
+            duration_s=round(self._total / SAMPLE_RATE, 6),
+            bandwidth_hz=self._bandwidth_hz(),
+            clipped_share=round(self._clipped / max(self._total, 1), 6),
+            speech_share=round(self._speech_share(), 4),
+        )
+
+    def _bandwidth_hz(self) -> float:
+        power = self._power[1:]  # DC is an offset, not sound
+        strongest = power.max()
+        if strongest <= 0:
+            return 0.0
+        heard = np.flatnonzero(power >= strongest * 10 ** (BAND_FLOOR_DB / 10))
+        return float((heard[-1] + 1) * SAMPLE_RATE / FRAME_SAMPLES)
+
+    def _speech_share(self) -> float:
+        if not self._frames:
+            return 0.0
+        below = np.cumsum(self._levels) / self._frames
+        floor_db = float(LEVELS_DB[np.searchsorted(below, 0.10)])
+        loud_db = float(LEVELS_DB[np.searchsorted(below, 0.95)])
+        if loud_db - floor_db < STEADY_RANGE_DB:
+            return 0.0
+        least_db = max(floor_db + ABOVE_FLOOR_DB, loud_db - SPEECH_RANGE_DB)
+        return float(self._levels[least_db <= LEVELS_DB].sum() / self._frames)
+
+
+def notes(quality: Quality, window_s: float) -> list[Note]:
+    """Reasons to trust a verdict on such a clip less; empty for a good one."""
+    found = []
+    if quality.duration_s < max(SHORT_S, window_s):
+        found.append(
+            Note(
+                "too_short",
+                f"The clip is {quality.duration_s:.1f} s; verdicts are steadier from {SHORT_S:g} s on.",
+            )
+        )
+    if quality.bandwidth_hz < NARROW_HZ:
+        found.append(
+            Note(
+                "narrow_band", f"There is no sound above {quality.bandwidth_hz:.0f} Hz, as over a telephone."
+            )
+        )
+    if quality.clipped_share > CLIPPED_SHARE:
+        found.append(
+            Note("clipped", f"{quality.clipped_share:.1%} of the samples are at full scale (overdriven).")
+        )
+    if quality.speech_share * quality.duration_s < LITTLE_SPEECH_S:
+        found.append(
+            Note("little_speech", "Hardly any speech was found; the verdict may be about noise or music.")
+        )
+    return found

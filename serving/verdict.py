@@ -1,0 +1,153 @@
+"""Scores of a clip -> Verdict: pooled LLR, real / fake / inconclusive, and the spans that are flagged."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.detector import Scores
+from serving.manifest import Manifest
+
+REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
+DECIMALS = 6  # of every number that is given out
+
+Floats = npt.NDArray[np.float64]
+
+
+class Stretch(NamedTuple):
+    """A window or a span, in seconds from the clip's start."""
+
+    start_s: float
+    end_s: float
+    llr: float
+    probability: float  # of spoof
+
+
+@dataclass(frozen=True)
+class Verdict:
+    verdict: str  # REAL, FAKE or INCONCLUSIVE
+    llr: float  # of the clip, natural logarithm, rises with spoof
+    probability: float  # sigmoid(llr + prior log-odds), for display
+    threshold: float  # LLR
+    duration_s: float
+    windows: tuple[Stretch, ...]
+    spans: tuple[Stretch, ...]
+
+
+def decide(scores: Scores, manifest: Manifest) -> Verdict:
+    """Scores of at least one window -> Verdict. Raises ValueError without a window."""
+    if not len(scores.window_llr):
+        raise ValueError("There is no window to decide on; a clip needs at least one sample.")
+    llr = pool(scores.window_llr, manifest)
+    starts = scores.window_starts
+    ends = np.minimum(starts + manifest.window_samples, scores.total_samples)
+    return Verdict(
+        verdict=name_of(llr, manifest),
+        llr=round(llr, DECIMALS),
+        probability=round(float(probability(np.float64(llr), manifest)), DECIMALS),
+        threshold=manifest.threshold,
+        duration_s=round(scores.total_samples / manifest.sample_rate, DECIMALS),
+        windows=_stretches(starts, ends, scores.window_llr, manifest),
+        spans=_spans(scores, manifest),
+    )
+
+
+def pool(window_llr: npt.NDArray[np.float32], manifest: Manifest) -> float:
+    """(W,) -> LLR of the clip: the mean of all windows, or of the stated share with the highest LLR."""
+    llr = window_llr.astype(np.float64)
+    if manifest.pooling["kind"] == "top_mean":
+        count = max(1, int(np.ceil(manifest.pooling["share"] * len(llr))))
+        llr = np.partition(llr, len(llr) - count)[len(llr) - count :]
+    return float(llr.mean())
+
+
+def name_of(llr: float, manifest: Manifest) -> str:
+    low, high = manifest.inconclusive
+    if low <= llr <= high and low < high:
+        return INCONCLUSIVE
+    return FAKE if llr >= manifest.threshold else REAL
+
+
+def probability(llr: Floats | np.float64, manifest: Manifest) -> Floats:
+    """sigmoid(llr + prior log-odds), elementwise."""
+    # tanh does not overflow where exp does.
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (llr + manifest.prior_log_odds))))
+
+
+def _stretches(
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    llr: npt.NDArray[np.float32] | Floats,
+    manifest: Manifest,
+) -> tuple[Stretch, ...]:
+    """Samples and LLRs, each (K,) -> K stretches; as whole arrays, since an hour has thousands."""
+    wide = llr.astype(np.float64)
+    columns = (starts / manifest.sample_rate, ends / manifest.sample_rate, wide, probability(wide, manifest))
+    return tuple(map(Stretch._make, zip(*(np.round(c, DECIMALS).tolist() for c in columns), strict=True)))
+
+
+def _spans(scores: Scores, manifest: Manifest) -> tuple[Stretch, ...]:
+    cells, cell_samples = _cells(scores, manifest)
+    rate, rule = manifest.sample_rate, manifest.span
+    starts, ends = _runs(cells >= rule["threshold"])
+    starts, ends = _close_gaps(starts, ends, rule["gap_s"] * rate / cell_samples)
+    first = starts * cell_samples
+    last = np.minimum(ends * cell_samples, scores.total_samples)
+    # A clip shorter than the shortest span can still be flagged as a whole.
+    least = min(rule["min_s"] * rate, scores.total_samples)
+    kept = last - first >= least
+    sums = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(cells), cells, 0.0))])
+    llr = (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
+    return _stretches(first[kept], last[kept], llr[kept], manifest)
+
+
+def _cells(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
+    """LLR over time on an even grid and the grid's step in samples: smoothed frames, or else window means."""
+    if scores.frame_llr is not None and len(scores.frame_llr):
+        width = round(manifest.span["smooth_s"] * manifest.sample_rate / manifest.frame_hop_samples)
+        return smooth(scores.frame_llr.astype(np.float64), width), manifest.frame_hop_samples
+    return _window_means(scores, manifest), manifest.hop_samples
+
+
+def smooth(values: Floats, width: int) -> Floats:
+    """(F,) -> (F,): mean over `width` neighbours (made odd), over fewer at the ends."""
+    half = min(width // 2, len(values) - 1)
+    if half < 1:
+        return values
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
+    return np.asarray((sums[high] - sums[low]) / (high - low))
+
+
+def _window_means(scores: Scores, manifest: Manifest) -> Floats:
+    """(W,) -> (cells,), a hop each: mean LLR of the windows that reach into a cell, -inf where none does."""
+    hop = manifest.hop_samples
+    count = -(-scores.total_samples // hop)
+    first = scores.window_starts // hop
+    last = np.minimum(-(-(scores.window_starts + manifest.window_samples) // hop), count)
+    sums, weights = np.zeros(count + 1), np.zeros(count + 1)
+    llr = scores.window_llr.astype(np.float64)
+    np.add.at(sums, first, llr)
+    np.add.at(sums, last, -llr)
+    np.add.at(weights, first, 1.0)
+    np.add.at(weights, last, -1.0)
+    weight = np.cumsum(weights)[:count]
+    covered = weight > 0.5
+    return np.where(covered, np.cumsum(sums)[:count] / np.maximum(weight, 1.0), -np.inf)
+
+
+def _runs(flags: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(cells,) -> first and one-past-last cell of each run of True."""
+    edges = np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+
+def _close_gaps(
+    starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], most_cells: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    if not len(starts):
+        return starts, ends
+    apart = starts[1:] - ends[:-1] > most_cells
+    return starts[np.concatenate([[True], apart])], ends[np.concatenate([apart, [True]])]

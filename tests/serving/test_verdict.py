@@ -1,0 +1,125 @@
+"""Window scores -> verdict, worked by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.detector import Scores
+from serving.manifest import Manifest
+from serving.verdict import decide, smooth
+from tests.serving.conftest import FRAME, HOP, MANIFEST, SAMPLE_RATE, WINDOW
+
+
+def scores_of(window_llr: list[float], frame_llr: list[float] | None = None) -> Scores:
+    llr = np.array(window_llr, np.float32)
+    frames = None if frame_llr is None else np.array(frame_llr, np.float32)
+    return Scores(HOP * np.arange(len(llr)), llr, frames, WINDOW + HOP * (len(llr) - 1))
+
+
+def with_span(**rule: float) -> Manifest:
+    return replace(MANIFEST, span={**MANIFEST.span, **rule})
+
+
+@pytest.mark.parametrize(
+    ("llr", "verdict"),
+    [(-0.6, "real"), (-0.5, "inconclusive"), (0.0, "inconclusive"), (0.5, "inconclusive"), (0.6, "fake")],
+)
+def test_the_zone_around_the_threshold_is_inconclusive(llr: float, verdict: str) -> None:
+    assert decide(scores_of([llr, llr]), MANIFEST).verdict == verdict
+
+
+def test_without_a_zone_the_threshold_itself_is_fake() -> None:
+    manifest = replace(MANIFEST, inconclusive=[0.0, 0.0])
+    assert decide(scores_of([0.0]), manifest).verdict == "fake"
+    assert decide(scores_of([-0.001]), manifest).verdict == "real"
+
+
+def test_probability_is_the_sigmoid_of_llr_and_prior() -> None:
+    verdict = decide(scores_of([2.0]), replace(MANIFEST, prior_log_odds=-1.0))
+    assert verdict.probability == pytest.approx(1 / (1 + np.exp(-1.0)), abs=1e-6)
+    assert decide(scores_of([5_000.0]), MANIFEST).probability == 1.0
+    assert decide(scores_of([-5_000.0]), MANIFEST).probability == 0.0
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ({"kind": "mean"}, 1.0),
+        ({"kind": "top_mean", "share": 0.3}, 3.5),
+        ({"kind": "top_mean", "share": 0.01}, 4.0),
+    ],
+)
+def test_pooling(pooling: dict[str, Any], expected: float) -> None:
+    verdict = decide(scores_of([0.0, 4.0, -3.0, 3.0, 1.0]), replace(MANIFEST, pooling=pooling))
+    assert verdict.llr == pytest.approx(expected)
+
+
+def test_windows_end_with_the_clip() -> None:
+    short = Scores(np.array([0]), np.array([1.0], np.float32), None, WINDOW // 2)
+    verdict = decide(short, MANIFEST)
+    assert verdict.duration_s == 0.5
+    assert verdict.windows[0][:2] == (0.0, 0.5)
+
+
+def test_a_flagged_stretch_becomes_a_span() -> None:
+    # Hops of 0.25 s, windows of 1 s: cell c is covered by windows c-3 to c.
+    verdict = decide(scores_of([-2.0] * 8 + [2.0] * 8 + [-2.0] * 8), MANIFEST)
+    assert [(span.start_s, span.end_s) for span in verdict.spans] == [(2.25, 4.5)]
+    # Cells 9 to 17 are at 0, 1, 2 (five times), 1, 0.
+    assert verdict.spans[0].llr == pytest.approx((1 + 2 * 5 + 1) / 9, abs=1e-5)
+
+
+def test_nothing_flagged_gives_no_span_and_all_flagged_one() -> None:
+    assert decide(scores_of([-1.0] * 5), MANIFEST).spans == ()
+    spans = decide(scores_of([1.0] * 5), MANIFEST).spans
+    assert [(span.start_s, span.end_s) for span in spans] == [(0.0, 2.0)]
+
+
+def test_a_clip_shorter_than_the_shortest_span_can_be_flagged() -> None:
+    short = Scores(np.array([0]), np.array([1.0], np.float32), None, SAMPLE_RATE // 2)
+    assert len(decide(short, with_span(min_s=3.0)).spans) == 1
+
+
+def frames_of(*runs: tuple[float, float]) -> list[float]:
+    """(LLR, seconds)... -> frames."""
+    return [llr for llr, seconds in runs for _ in range(round(seconds * SAMPLE_RATE / FRAME))]
+
+
+def spans_by_frames(rule: dict[str, float], *runs: tuple[float, float]) -> list[tuple[float, float]]:
+    manifest = replace(with_span(smooth_s=0.0, **rule), frame_hop_samples=FRAME)
+    frames = frames_of(*runs)
+    windows = 1 + (len(frames) * FRAME - WINDOW) // HOP
+    found = decide(scores_of([0.0] * windows, frames), manifest).spans
+    return [(span.start_s, span.end_s) for span in found]
+
+
+def test_frames_place_spans_more_finely_than_windows() -> None:
+    assert spans_by_frames({}, (-1, 1.1), (1, 0.65), (-1, 0.75)) == [(1.1, 1.75)]
+
+
+def test_short_gaps_are_closed_and_long_ones_are_not() -> None:
+    assert spans_by_frames({"gap_s": 0.3}, (1, 0.7), (-1, 0.3), (1, 0.75)) == [(0.0, 1.75)]
+    assert spans_by_frames({"gap_s": 0.25}, (1, 0.7), (-1, 0.3), (1, 0.75)) == [(0.0, 0.7), (1.0, 1.75)]
+
+
+def test_spans_below_the_shortest_are_dropped() -> None:
+    assert spans_by_frames({"min_s": 0.5}, (1, 0.45), (-1, 0.5), (1, 0.5), (-1, 0.3)) == [(0.95, 1.45)]
+
+
+def test_smoothing_keeps_constants_and_length() -> None:
+    np.testing.assert_allclose(smooth(np.full(9, 2.0), 4), 2.0)
+    np.testing.assert_allclose(smooth(np.array([0.0, 3.0, 0.0]), 3), [1.5, 1.0, 1.5])
+    np.testing.assert_allclose(smooth(np.array([0.0, 3.0]), 1), [0.0, 3.0])
+
+
+def test_no_window_is_no_verdict() -> None:
+    with pytest.raises(ValueError, match="no window"):
+        decide(Scores(np.zeros(0, np.int64), np.zeros(0, np.float32), None, 0), MANIFEST)
+
+
+def test_an_hour_of_windows_is_decided_at_once() -> None:
+    verdict = decide(scores_of([-1.0] * 14_397), MANIFEST)
+    assert len(verdict.windows) == 14_397
+    assert verdict.windows[-1].end_s == 3600.0
