@@ -67,3 +67,7 @@ def clip_error(code: str, message: str) -> ClipError:
 
 class ModelError(Exception):
     """A model file can't be used: wrong hash, no manifest, other graph contract."""
+
+
+class ModelUnavailable(Exception):
+    """No model is loaded; the message says why."""
