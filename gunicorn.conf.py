@@ -1,0 +1,26 @@
+"""How gunicorn runs the service; read from the working directory by every `gunicorn` call."""
+
+import os
+from typing import Any
+
+wsgi_app = "serving.app:create_app()"
+bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+worker_class = "gthread"
+# More than one scoring thread and its queue: the rest answer health checks and refuse what can't wait.
+threads = int(os.environ.get("BONAFIDE_REQUEST_THREADS", "16"))
+# Model and libraries are loaded once and shared by the workers; the counters have to be, too.
+preload_app = True
+timeout = 60  # without a sign of life from a worker's main loop, not of one request
+graceful_timeout = 30
+keepalive = 75  # longer than a router's, so that it is the router who closes
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    taken = {getattr(other, "row", None) for other in server.WORKERS.values()}
+    worker.row = next(row for row in range(len(taken) + 1) if row not in taken)
+
+
+def post_worker_init(worker: Any) -> None:
+    worker.wsgi.extensions["bonafide"].start_worker(worker.row)

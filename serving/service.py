@@ -1,0 +1,96 @@
+"""What a worker holds between requests: the model, the scoring thread, the decoder process, the counters."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import IO
+
+from serving import telemetry
+from serving.admission import ScoringThread
+from serving.decoder import DecoderProcess
+from serving.detection import Detection, detect
+from serving.detector import Detector
+from serving.errors import ModelUnavailable
+from serving.models import ModelSlot
+from serving.settings import Settings
+from serving.telemetry import Board
+
+
+class Service:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.models = ModelSlot()
+        self.models.load(settings.model, settings.threads)
+        self.board = Board()
+        self._scoring = ScoringThread(settings.queue, settings.wait_s)
+        self._decoder = DecoderProcess()
+
+    def start_worker(self, row: int) -> None:
+        """Called in each worker once it is forked: nothing above has started a thread or a process."""
+        telemetry.claim_row(row)
+        self.board.clear_gauges()
+        self._scoring.in_background(self._decoder.start)
+
+    def stop(self) -> None:
+        """End the scoring thread and the decoder process; a worker that exits does so anyway."""
+        self._scoring.stop()
+        self._decoder.stop()
+
+    def detector(self) -> Detector:
+        """The current model. Raises ModelUnavailable with the reason."""
+        detector = self.models.detector
+        if detector is None:
+            raise ModelUnavailable(f"No model is loaded. {self.models.problem}")
+        return detector
+
+    def check_open(self) -> None:
+        """Refuse before a body is read. Raises ModelUnavailable, Overloaded."""
+        self.detector()
+        if self._scoring.full:
+            raise self._scoring.refuse()
+
+    def detect(self, file: IO[bytes]) -> Detection:
+        """Score an uploaded clip in turn. Raises ClipError, Overloaded, ModelError, ModelUnavailable."""
+        return self._scoring.run(lambda: self._score(file))
+
+    def _score(self, file: IO[bytes]) -> Detection:
+        detector = self.detector()
+        start = time.monotonic()
+        with self._decoder.open(file, self.settings.limits) as clip:
+            detection = detect(clip, detector)
+        self.board.add("bonafide_scoring_seconds_total", time.monotonic() - start)
+        return detection
+
+    @contextlib.contextmanager
+    def counted_in_flight(self) -> Iterator[None]:
+        self.board.add("bonafide_in_flight", 1)
+        try:
+            yield
+        finally:
+            self.board.add("bonafide_in_flight", -1)
+
+    def count(self, detection: Detection, size: int, seconds: float) -> None:
+        verdict = detection.verdict
+        self.board.add("bonafide_detections_total", label=verdict.verdict)
+        self.board.add("bonafide_audio_seconds_total", verdict.duration_s)
+        self.board.add("bonafide_windows_total", len(verdict.windows))
+        self.board.add("bonafide_upload_bytes_total", size)
+        self.board.observe("bonafide_detect_seconds", seconds)
+
+    def count_refusal(self, code: str) -> None:
+        self.board.add("bonafide_detections_total", label=code)
+
+    def model_lines(self) -> list[str]:
+        """The model of the worker that is asked, as a Prometheus series."""
+        lines = ["# HELP bonafide_ready 1 if the model asked for is served.", "# TYPE bonafide_ready gauge"]
+        lines.append(f"bonafide_ready {int(self.models.ready)}")
+        if (detector := self.models.detector) is not None:
+            labels = {"version": detector.manifest.version, "sha256": detector.sha256}
+            text = ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
+            lines += ["# HELP bonafide_model_info The model served.", "# TYPE bonafide_model_info gauge"]
+            lines.append(f"bonafide_model_info{{{text}}} 1")
+        return lines
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

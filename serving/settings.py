@@ -1,0 +1,46 @@
+"""Environment variables -> Settings."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving.audio import Limits
+from serving.models import BUNDLE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator may choose; the variable's name follows each."""
+
+    model: Path = BUNDLE  # BONAFIDE_MODEL
+    limits: Limits = field(default_factory=Limits)  # BONAFIDE_MAX_MB, BONAFIDE_MAX_S
+    threads: int = 1  # of onnxruntime, a worker: BONAFIDE_THREADS
+    queue: int = 8  # clips that may wait for a worker's scoring thread: BONAFIDE_QUEUE
+    wait_s: float = 10.0  # the longest they wait: BONAFIDE_WAIT_S
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises ValueError, with the variable's name, for one that is no number."""
+        standard, limits = cls(), Limits()
+        return cls(
+            model=Path(environment.get("BONAFIDE_MODEL") or standard.model),
+            limits=Limits(
+                max_bytes=int(_number(environment, "BONAFIDE_MAX_MB", limits.max_bytes / 2**20) * 2**20),
+                max_s=_number(environment, "BONAFIDE_MAX_S", limits.max_s),
+            ),
+            threads=int(_number(environment, "BONAFIDE_THREADS", standard.threads)),
+            queue=int(_number(environment, "BONAFIDE_QUEUE", standard.queue)),
+            wait_s=_number(environment, "BONAFIDE_WAIT_S", standard.wait_s),
+        )
+
+
+def _number(environment: Mapping[str, str], name: str, standard: float) -> float:
+    text = environment.get(name, "")
+    try:
+        number = float(text) if text else standard
+    except ValueError:
+        number = -1.0
+    if not number >= 0:
+        raise ValueError(f"{name} is {text!r}, expected a number of 0 or more. Correct or unset it.")
+    return number

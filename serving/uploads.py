@@ -1,0 +1,84 @@
+"""A request -> the clip's bytes as an open file without a name, gone when it is closed."""
+
+import hashlib
+import io
+import os
+import tempfile
+from typing import IO
+
+from flask import Request, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+
+from serving.audio import Limits
+from serving.errors import TooLarge
+
+IN_MEMORY_BYTES = 2**20  # larger ones go to an unnamed file on disk
+PIECE_BYTES = 2**16
+MULTIPART_BYTES = 2**16  # boundaries and part headers around the clip
+RAW_TYPES = ("audio/", "application/ogg", "application/octet-stream")
+
+
+class UploadRequest(Request):
+    """A request whose file parts land where the decoder can read them by descriptor, without another copy."""
+
+    max_form_parts = 8
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return nameless_file(total_content_length)
+
+
+def nameless_file(size: int | None) -> IO[bytes]:
+    """An empty file with a descriptor and no name, in memory if it is known to stay small."""
+    if size is not None and size <= IN_MEMORY_BYTES and hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("upload"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def receive(limits: Limits) -> IO[bytes]:
+    """The clip of the current request: multipart field `file`, or the body with an audio content type.
+
+    Raises TooLarge, and werkzeug's BadRequest and UnsupportedMediaType. The caller closes the file.
+    """
+    try:
+        return _field() if request.mimetype == "multipart/form-data" else _body()
+    except RequestEntityTooLarge:
+        raise too_large(limits) from None
+
+
+def too_large(limits: Limits) -> TooLarge:
+    return TooLarge(
+        f"The upload is larger than {limits.max_bytes / 2**20:g} MiB. "
+        "Send a shorter clip or a smaller format."
+    )
+
+
+def _field() -> IO[bytes]:
+    part = request.files.get("file")
+    if part is None:
+        raise BadRequest("The form has no file field named 'file'. Send the clip in it.")
+    return part.stream
+
+
+def _body() -> IO[bytes]:
+    if not request.mimetype.startswith(RAW_TYPES):
+        raise UnsupportedMediaType(
+            f"The content type is {request.mimetype or 'missing'}. "
+            "Send multipart/form-data with a field 'file', or the clip itself as audio/*."
+        )
+    file = nameless_file(request.content_length)
+    while piece := request.stream.read(PIECE_BYTES):
+        file.write(piece)
+    return file
+
+
+def digest(file: IO[bytes]) -> tuple[str, int]:
+    """sha256 and length of an open file."""
+    file.seek(0)
+    found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return found, file.seek(0, io.SEEK_END)
