@@ -1,0 +1,109 @@
+// Two results of the session side by side: pictures, verdicts, facts, and how far their scores are apart.
+import { $, announce, el, icon } from "./dom.js";
+import { fit } from "./draw.js";
+import { describeClip } from "./facts.js";
+import { duration, percent, shortHash, signed } from "./format.js";
+import { paint } from "./picture.js";
+import { entryOf, parseReport } from "./report.js";
+import { Signal } from "./signal.js";
+import { flaggedShare, kindOf, wordsOf } from "./words.js";
+
+const SIDES = ["a", "b"];
+
+export function bindCompare(session) {
+  const sides = SIDES.map((side) => $(`compare-${side}`));
+  const refresh = () => {
+    const done = session.entries.filter((entry) => entry.status === "done");
+    sides.forEach((select, index) => fillSelect(select, done, index));
+    render(sides.map((select) => session.find(select.value)));
+  };
+  sides.forEach((select) => select.addEventListener("change", () => render(sides.map((s) => session.find(s.value)))));
+  for (const event of ["done", "gone"]) session.addEventListener(event, refresh);
+  window.addEventListener("hashchange", () => location.hash === "#compare" && refresh());
+  $("compare-open").addEventListener("click", () => $("compare-file").click());
+  $("compare-file").addEventListener("change", async () => {
+    try {
+      session.adopt(entryOf(parseReport(await $("compare-file").files[0].text())));
+    } catch (error) {
+      $("compare-note").textContent = error.message;
+    }
+    $("compare-file").value = "";
+  });
+  refresh();
+}
+
+function fillSelect(select, entries, index) {
+  const kept = select.value;
+  const label = (entry) => `${entry.name} · ${entry.result.model.version} · ${wordsOf(entry.result).title}`;
+  select.replaceChildren(...entries.map((entry) => el("option", { value: entry.id }, label(entry))));
+  const chosen = entries.find((entry) => entry.id === kept) ?? entries[Math.min(index, entries.length - 1)];
+  if (chosen) select.value = chosen.id;
+}
+
+function render(pair) {
+  const ready = pair.every(Boolean) && pair[0] !== pair[1];
+  $("compare-table").hidden = !ready;
+  $("compare-result").replaceChildren(...(ready ? pair.map(panel) : []));
+  $("compare-note").textContent = ready ? relation(pair) : "Analyse two recordings, or open a report, then choose both here.";
+  if (!ready) return;
+  announce($("compare-note").textContent);
+  fillTable(pair);
+  pair.forEach((entry, index) => drawPanel(entry, $("compare-result").children[index].querySelector("canvas")));
+}
+
+/** What the two have to do with each other, in a sentence. */
+export function relation([a, b]) {
+  const sameClip = a.sha256 === b.sha256;
+  const sameModel = a.result.model.sha256 === b.result.model.sha256;
+  if (sameClip && sameModel) return "The same recording, scored twice by the same model.";
+  if (!sameClip) return `Two recordings${sameModel ? ", scored by the same model" : ", and two model versions: compare with care"}.`;
+  const windows = Math.min(a.result.windows.length, b.result.windows.length);
+  const apart = a.result.windows.slice(0, windows).reduce((sum, w, i) => sum + Math.abs(w.probability - b.result.windows[i].probability), 0) / windows;
+  return `The same recording under two model versions. Window by window they differ by ${Math.round(apart * 100)} percentage points on average.`;
+}
+
+function panel(entry) {
+  const words = wordsOf(entry.result);
+  return el(
+    "article",
+    { class: "card compare-panel", "data-kind": kindOf(entry.result) },
+    el("p", { class: "eyebrow" }, entry.name),
+    el("h2", {}, icon(words.icon), words.title),
+    el("p", { class: "figure" }, el("span", {}, percent(entry.result.probability)), el("span", { class: "figure-label" }, "likely AI-generated")),
+    el("canvas", { class: "compare-picture", role: "img", "aria-label": `Confidence map of ${entry.name}: ${entry.result.spans.length} flagged spans` }),
+  );
+}
+
+async function drawPanel(entry, canvas) {
+  const { context, box } = fit(canvas);
+  paint(context, box, entry, null, 1);
+  if (!entry.file) return;
+  const signal = await Signal.open(entry.file).catch(() => null);
+  if (!signal) return;
+  const peaks = await signal.peaks({ start: 0, end: entry.result.duration_s }, box.w);
+  if (canvas.isConnected) paint(context, box, entry, peaks, 0.95 / signal.peak);
+  signal.close();
+}
+
+function fillTable([a, b]) {
+  const row = ({ name, of }) => {
+    const [left, right] = [of(a), of(b)];
+    return el("tr", { class: left === right ? null : "differs" }, el("th", { scope: "row" }, name), el("td", {}, left), el("td", {}, right));
+  };
+  const clipRows = describeClip(a)
+    .map(([name], i) => ({ name, of: (entry) => String(describeClip(entry)[i][1] ?? "–") }))
+    .filter(({ name }) => !["SHA-256", "Duration"].includes(name));
+  const rows = [
+    { name: "Verdict", of: ({ result }) => wordsOf(result).title },
+    { name: "Likely AI-generated", of: ({ result }) => percent(result.probability) },
+    { name: "LLR (threshold)", of: ({ result }) => `${signed(result.llr)} (${signed(result.threshold)})` },
+    { name: "Flagged", of: ({ result }) => `${result.spans.length} spans, ${percent(flaggedShare(result))}` },
+    { name: "Duration", of: ({ result }) => duration(result.duration_s) },
+    ...clipRows,
+    { name: "Model", of: ({ result }) => `${result.model.name} ${result.model.version}, ${shortHash(result.model.sha256)}` },
+    { name: "SHA-256", of: ({ sha256 }) => shortHash(sha256) },
+  ];
+  const head = ["", a.name, b.name].map((text) => el(text ? "th" : "td", text ? { scope: "col" } : {}, text));
+  $("compare-table").tHead.replaceChildren(el("tr", {}, head));
+  $("compare-table").tBodies[0].replaceChildren(...rows.map(row));
+}

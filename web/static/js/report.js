@@ -1,0 +1,69 @@
+// An entry of the session -> a report: plain data, the same in the JSON file and inside the HTML one, and back again.
+import { shortHash } from "./format.js";
+import { measuredOn, wrongRates, wrongSentence } from "./rates.js";
+import { kindOf, LIMITS, wordsOf } from "./words.js";
+
+export const SCHEMA = "bonafide-report/1";
+export const EMBEDDED_ID = "bonafide-report";
+
+/** entry -> report. Everything that `verify` compares is in `file` and `result`. */
+export function buildReport(entry) {
+  const { result, manifest } = entry;
+  return {
+    schema: SCHEMA,
+    tool: "Bonafide",
+    created: new Date().toISOString(),
+    scored: entry.scored,
+    file: { name: entry.name, size: entry.size ?? null, sha256: entry.sha256, container: entry.container, decoded_in: entry.decodedIn },
+    verdict_in_words: { kind: kindOf(result), title: wordsOf(result).title, meaning: wordsOf(result).meaning },
+    how_often_wrong: { sentence: wrongSentence(kindOf(result), manifest), rates: wrongRates(manifest), measured_on: measuredOn(manifest) },
+    settings: manifest && {
+      threshold: result.threshold,
+      inconclusive: manifest.inconclusive,
+      pooling: manifest.pooling,
+      span: manifest.span,
+      prior_log_odds: manifest.prior_log_odds,
+    },
+    limits: LIMITS,
+    result,
+    manifest,
+  };
+}
+
+/** Text of a report file, JSON or HTML -> report; an Error with a sentence for the user when it is neither. */
+export function parseReport(text) {
+  let source = text;
+  if (/^\s*</.test(text)) {
+    const page = new DOMParser().parseFromString(text, "text/html"); // parsed, never run
+    source = page.getElementById(EMBEDDED_ID)?.textContent ?? "";
+  }
+  let report;
+  try {
+    report = JSON.parse(source);
+  } catch {
+    throw new Error("That file is not a report of Bonafide. Choose the HTML or JSON file that was downloaded here.");
+  }
+  const sound = report?.schema === SCHEMA && report.result?.windows && report.result?.spans && report.result?.model && report.file;
+  if (!sound) throw new Error(`That file is no report this page can read (found ${report?.schema ?? "no schema"}, expected ${SCHEMA}).`);
+  return report;
+}
+
+/** report -> an entry of the session, without sound. */
+export function entryOf(report) {
+  return {
+    id: `report-${Date.now()}-${Math.random().toString(36).slice(2)}`,
+    name: String(report.file.name),
+    size: report.file.size,
+    sha256: report.file.sha256,
+    container: report.file.container,
+    decodedIn: report.file.decoded_in,
+    scored: report.scored,
+    result: report.result,
+    manifest: report.manifest,
+    file: null,
+    imported: true,
+  };
+}
+
+export const reportName = (report, extension) =>
+  `bonafide ${report.file.name.replace(/[^\p{L}\p{N}._-]+/gu, "_").slice(0, 60)} ${shortHash(report.file.sha256).slice(0, 8)}.${extension}`;

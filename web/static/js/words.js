@@ -1,0 +1,95 @@
+// A result of the server -> the verdict in plain language. The server's verdict is never changed, only worded.
+import { percent } from "./format.js";
+
+const NEARLY_ALL = 0.8; // flagged share of a clip from which "partly" would mislead
+
+const WORDS = {
+  fake: {
+    title: "Fake",
+    icon: "fake",
+    meaning: "The voice sounds AI-generated from start to end, or nearly so.",
+  },
+  partly_fake: {
+    title: "Partly fake",
+    icon: "partly",
+    meaning: "Parts of this recording sound AI-generated, the rest does not. Listen to the flagged spans and to their borders.",
+  },
+  real: {
+    title: "Real",
+    icon: "real",
+    meaning: "Nothing in the voice sounds AI-generated to this model.",
+  },
+  real_flagged: {
+    title: "Real, with doubts",
+    icon: "real",
+    meaning: "As a whole the recording sounds human, yet a short part of it was flagged. Listen to that part before you rely on the verdict.",
+  },
+  inconclusive: {
+    title: "Inconclusive",
+    icon: "unsure",
+    meaning: "The evidence points neither way clearly enough. Treat it as no answer, not as half a yes. A longer or cleaner recording may settle it.",
+  },
+  no_speech: {
+    title: "No speech",
+    icon: "silent",
+    meaning: "Hardly any voice was found, so there is nothing to judge. The scores below say little.",
+  },
+};
+
+export const LIMITS = [
+  "Who is speaking. It judges how the sound was made, not whose voice it is.",
+  "Whether the words are true, or the recording was edited by hand from real speech.",
+  "Fakes by generators much unlike those it was trained on: they can pass as real.",
+  "Whether harmless processing did it: phone lines, noise removal, music under the voice and heavy compression can make real speech look fake.",
+  "Intent. Synthetic voices are also used openly, as by people who have lost their own.",
+];
+
+const ERRORS = {
+  not_audio: "That is not a sound file",
+  unsupported_format: "That format can't be read",
+  empty: "The file is empty",
+  truncated: "The file is cut off",
+  too_short: "The recording is too short",
+  too_long: "The recording is too long",
+  too_large: "The file is too large",
+  silent: "No speech: the recording is silent",
+  not_finite: "The sound data is damaged",
+  unreachable: "The server can't be reached",
+  timeout: "The server took too long",
+  overloaded: "The server is busy",
+  model_unavailable: "The server has no model ready",
+};
+
+export const errorTitle = (code) => ERRORS[code] ?? "That did not work";
+
+const hasNote = (result, code) => (result.notes ?? []).some((note) => note.code === code);
+
+/** Seconds flagged over seconds of the clip. */
+export function flaggedShare(result) {
+  const flagged = result.spans.reduce((sum, span) => sum + span.end_s - span.start_s, 0);
+  return result.duration_s ? flagged / result.duration_s : 0;
+}
+
+/** result -> "fake" | "partly_fake" | "real" | "real_flagged" | "inconclusive" | "no_speech". */
+export function kindOf(result) {
+  if (hasNote(result, "little_speech")) return "no_speech";
+  if (result.verdict === "fake" && result.spans.length && flaggedShare(result) < NEARLY_ALL) return "partly_fake";
+  if (result.verdict === "real" && result.spans.length) return "real_flagged";
+  return result.verdict;
+}
+
+export const wordsOf = (result) => WORDS[kindOf(result)] ?? WORDS.inconclusive;
+
+/** What an LLR weighs: how many times more typical of one kind than of the other. */
+export function oddsSentence(llr) {
+  const times = Math.exp(Math.abs(llr));
+  const much = times >= 1000 ? "over 1,000" : times >= 10 ? Math.round(times).toString() : times.toFixed(1);
+  if (times < 1.5) return "The sound is about as typical of human as of AI-generated speech.";
+  return llr > 0
+    ? `The sound is ${much} times more typical of AI-generated than of human speech.`
+    : `The sound is ${much} times more typical of human than of AI-generated speech.`;
+}
+
+export function priorSentence(manifest, probabilityAtZero) {
+  return manifest ? `The percentage assumes that ${percent(probabilityAtZero)} of such clips are fake before anyone has listened.` : "";
+}
