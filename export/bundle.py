@@ -1,9 +1,9 @@
-"""The served bundle, replaced all or nothing: `detector.onnx`, its `.sha256` and the audit log in one folder.
+"""The served bundle, replaced all or nothing: `detector.onnx`, its digest and the audit log in one folder.
 
-The rename of detector.onnx is the moment of change. Before it, a note of the intended change is on disk and the digest
-file names both files, so that a server may verify whichever it finds; whoever comes next after a kill reads the note
-and the file that is there, and takes the change back or completes it (`recover`). Promoted files are also kept by
-digest in a store, so that a rollback restores the same bytes.
+The rename of detector.onnx is the moment of change. Before it, a note of the intended change is on disk and
+the digest file names both files, so that a server may verify whichever it finds; whoever comes next after a
+kill reads the note and the file that is there, and takes the change back or completes it (`recover`).
+Promoted files are also kept by digest in a store, so that a rollback restores the same bytes.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def swap(folder: Path, store: Store, model: bytes, change: Change, settle: Calla
 
 
 def recover(folder: Path, settle: Callable[[Change], None]) -> str:
-    """Completes or takes back a change that was interrupted; gives a sentence on what it did, empty for nothing."""
+    """Completes or takes back an interrupted change; gives a sentence on what it did, empty for nothing."""
     for name in (MODEL, NOTE, history.NAME):
         for leftover in folder.glob(f".{name}.*"):
             leftover.unlink(missing_ok=True)  # temporary files of a killed writer

@@ -1,4 +1,4 @@
-"""Two versions on the same clips -> the difference of each figure, with its paired bootstrap interval and a finding."""
+"""Two versions on the same clips -> difference of a figure, its paired bootstrap interval and a finding."""
 
 from __future__ import annotations
 

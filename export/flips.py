@@ -31,8 +31,8 @@ CHANGES: dict[str, Sequence[Change]] = {
 def count_flips(model: Path, clips: Sequence[Clip], changes: Sequence[str]) -> dict[str, int]:
     """Clips whose verdict turns from real to fake, or back, under any variant of each named change.
 
-    Turning inconclusive is no flip: the verdict then claims less, not the opposite. Clips that can't be read count
-    for nothing here.
+    Turning inconclusive is no flip: the verdict then claims less, not the opposite. Clips that can't be read
+    count for nothing here.
     """
     detector = Detector.open(model)
     flips = dict.fromkeys(changes, 0)

@@ -1,4 +1,4 @@
-"""Properties that a detector's graph must have whatever its weights: no window hears its neighbours, no input gives NaN."""
+"""What a graph must hold whatever its weights: no window hears its neighbours, no input gives NaN."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _window_llr(session: onnxruntime.InferenceSession, waveforms: np.ndarray) ->
 
 
 def context_difference(model: bytes, window: int, hop: int, clips: Sequence[np.ndarray]) -> float:
-    """Largest change of a window's LLR between alone, in a batch beside a loud neighbour, and inside its clip (N,).
+    """Largest change of a window's LLR: alone, in a batch beside a loud neighbour, inside its clip (N,).
 
     Infinite where the number of windows is not 1 + (N - window) // hop.
     """

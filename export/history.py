@@ -1,7 +1,7 @@
-"""The audit log of promotions: `history.jsonl` beside the bundle, one change a line, each line sealing the one before.
+"""The audit log: `history.jsonl` beside the bundle, one change a line, each sealing the one before.
 
-It lies in the bundle's folder, under version control: a review of a new bundle sees who promoted it, over which
-gate figures and why; a clone or a deployment has it; losing the tracking store does not lose it.
+It lies in the bundle's folder, under version control: a review of a new bundle sees who promoted it, over
+which gate figures and why; a clone or a deployment has it; losing the tracking store does not lose it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bundle over labelled clips -> scores, through serving's own code; kept by model and data, so each is scored once."""
+"""A bundle over labelled clips -> scores, through serving's own code; kept, so that each is scored once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MeasureError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ClipScores:
-    """Scores of one bundle over the clips of one split, in the clips' order; clips that can't be read are left out."""
+    """Scores of one bundle over the clips of one split, in their order; unreadable clips are left out."""
 
     sha256: str
     fingerprint: str
@@ -39,21 +39,11 @@ class ClipScores:
     llr: list[float]
     verdict: list[str]
 
-    @property
-    def bonafide_llr(self) -> np.ndarray:
-        """(N bona fide,)"""
-        return np.array(self.llr)[~np.array(self.spoof)]
-
-    @property
-    def spoof_llr(self) -> np.ndarray:
-        """(N spoof,)"""
-        return np.array(self.llr)[np.array(self.spoof)]
-
 
 def score(
     model: bytes, sha256: str, clips: Sequence[Clip], cache: Path | None, label: str = ""
 ) -> ClipScores:
-    """Scores every clip, or reads the scores kept in `cache`; raises MeasureError where nearly none can be read."""
+    """Scores every clip, or reads what `cache` keeps; raises MeasureError where over 5 % can't be read."""
     fingerprint = data_fingerprint(clips)
     kept = cache / f"{sha256[:16]}-{fingerprint[:16]}-{CODE}.json" if cache else None
     if kept is not None and kept.exists():

@@ -1,4 +1,4 @@
-"""torch module against ONNX file: the same waveforms through both, at the lengths where framing mistakes show."""
+"""torch module against ONNX file: the same waveforms through both, at lengths where framing mistakes show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOLERANCE = 1e-4  # largest difference of an LLR between torch and ONNX that cou
 
 
 def largest_difference(module: torch.nn.Module, model: bytes, clips: Sequence[np.ndarray]) -> float:
-    """Largest |torch - ONNX| over the outputs for waveforms (N,), each on its own and, if longer, in a batch of two."""
+    """Largest |torch - ONNX| over all outputs, for each waveform (N,) alone and in a batch of two."""
     session = open_session(model)
     worst = 0.0
     for clip in clips:
@@ -33,12 +33,11 @@ def largest_difference(module: torch.nn.Module, model: bytes, clips: Sequence[np
 
 
 def probe_clips(window_samples: int, hop_samples: int, seed: int = 0) -> list[np.ndarray]:
-    """Voice-like waveforms (N,) around the lengths where a framing mistake shows: window, one more, a hop and so on."""
+    """Voice-like waveforms (N,) of a window, one sample more, a hop more and so on."""
     rng = np.random.default_rng(seed)
-    lengths = [window_samples, window_samples + 1, window_samples + hop_samples - 1, window_samples + hop_samples,
-               2 * window_samples, 3 * window_samples + hop_samples // 2]  # fmt: skip
+    extras = [0, 1, hop_samples - 1, hop_samples, window_samples, 2 * window_samples + hop_samples // 2]
     clips = []
-    for length in lengths:
+    for length in (window_samples + extra for extra in extras):
         seconds = np.arange(length) / SAMPLE_RATE
         pitch_hz = 100 + 100 * rng.random()
         voice = sum(np.sin(2 * np.pi * pitch_hz * k * seconds + rng.random()) / k for k in range(1, 20))

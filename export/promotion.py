@@ -74,8 +74,8 @@ def promote(
 ) -> Change:
     """Puts the version in place if its checks allow it.
 
-    `judged` is the digest of the champion that the checks compared with. Raises Refused (with the checks), also
-    where the champion has changed since.
+    `judged` is the digest of the champion that the checks compared with. Raises Refused (with the checks),
+    also where the champion has changed since.
     """
     failed = [check.name for check in checks if not check.ok]
     if force and not reason.strip():
@@ -107,7 +107,7 @@ def promote(
 
 
 def rollback(desk: Desk, reason: str = "") -> Change:
-    """Restores the bundle that the last standing promotion replaced, byte for byte; raises Refused, RegistryError."""
+    """Restores what the last standing promotion replaced, byte for byte; raises Refused, RegistryError."""
     with bundle.locked(desk.folder):
         desk.recover()
         target = history.previous(history.read(desk.folder))
@@ -129,7 +129,7 @@ def _bytes_of(desk: Desk, target: Bundle) -> bytes:
     model = _from_git(desk.folder, target.sha256)
     if model is None:
         raise RegistryError(
-            f"The file of version {target.version} (sha256 {target.sha256}) is in no store, registry or commit; "
+            f"Version {target.version} (sha256 {target.sha256}) is in no store, registry or commit; "
             f"put it at {desk.store.folder / (target.sha256 + '.onnx')}"
         )
     return model

@@ -26,14 +26,15 @@ from export.history import Change, HistoryError
 from export.measure import MeasureError
 from export.promotion import Desk, Refused, promote, rollback
 from export.to_onnx import ExportError
-from export.versions import CHALLENGER, Registry, RegistryError, Version
+from export.versions import Registry, RegistryError, Version
 from serving.errors import ModelError
 from training.datasets import DataError
 from training.tracking import ROOT
 
 ERRORS = (
-    BundleError, DataError, ExportError, GateFileError, HistoryError, MeasureError, ModelError, Refused, RegistryError
-)  # fmt: skip
+    *(BundleError, DataError, ExportError, GateFileError, HistoryError),
+    *(MeasureError, ModelError, Refused, RegistryError),
+)
 
 
 def desk(chosen: argparse.Namespace) -> Desk:
@@ -56,7 +57,7 @@ def run_list(chosen: argparse.Namespace) -> int:
     for version in versions:
         marks = " ".join([*version.aliases, *(["smoke"] if version.smoke else [])])
         print(
-            f"{version.number:>4}  {version.sha256[:12]}  {version.size_bytes:>9}  run {version.run_id}  {marks}"
+            f"{version.number:>4}  {version.sha256[:12]}  {version.size_bytes:>9}  {version.run_id}  {marks}"
         )
     if not versions:
         print("No version is registered; `make export RUN=...` registers a run.", file=sys.stderr)
@@ -68,9 +69,7 @@ def run_export(chosen: argparse.Namespace) -> int:
     from export.release import release
 
     version = release(desk(chosen).registry, chosen.run, chosen.data, chosen.mlruns / "scores")
-    print(
-        f"Version {version.number}: {version.size_bytes} bytes, {version.parameters} parameters, {version.sha256}"
-    )
+    print(f"Version {version.number}: {version.size_bytes} bytes, {version.parameters} parameters")
     return 0
 
 
@@ -85,7 +84,7 @@ def _judge(found: Desk, number: str, chosen: argparse.Namespace) -> tuple[Versio
 
 def run_gate(chosen: argparse.Namespace) -> int:
     """The gate alone: 0 where the version would be promoted."""
-    version, checks, _ = _judge(desk(chosen), chosen.version, chosen)
+    _, checks, _ = _judge(desk(chosen), chosen.version, chosen)
     _show(checks, chosen.json)
     return 0 if all(check.ok for check in checks) else 1
 
@@ -152,7 +151,7 @@ def _show(checks: list[Check], as_json: bool) -> None:
 
 def _say(change: Change) -> None:
     print(
-        f"{change.action}: {change.before.version or 'nothing'} -> {change.after.version} ({change.after.sha256})",
+        f"{change.action}: {change.before.version or 'nothing'} -> {change.after.version}",
         file=sys.stderr,
     )
 
@@ -171,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument(
         "--data", type=Path, default=os.environ.get("DATA") or None,
-        help="protocol or corpus folder to measure on; default: DATA, else what the version's run was trained on",
+        help="protocol or corpus folder to measure on; default: DATA, else the data of the version's run",
     )  # fmt: skip
     commands = top.add_subparsers(dest="command", required=True)
 

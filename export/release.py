@@ -1,4 +1,4 @@
-"""A run -> a registered version: exported, measured on the exported file through serving's code, figures stamped in."""
+"""A run -> a registered version: exported, measured on the file through serving's code, figures put in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DECIMALS = 6
 
 
 def release(registry: Registry, run_id: str, data: Path | None, cache: Path) -> Version:
-    """Exports the run, measures the file on the dev and test splits that `data` (or the run's data) has, registers it."""
+    """Exports a run, measures the file on dev and test of `data` (else of the run's data), registers it."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = read_checkpoint(fetch_checkpoint(run_id, Path(folder)))
     model = export(checkpoint, run_id=run_id)

@@ -6,12 +6,10 @@ python -m export.to_onnx RUN_ID_OR_CHECKPOINT --out detector.onnx
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import io
-import logging
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +23,7 @@ from serving.manifest import METADATA_KEY, Manifest
 from serving.whole import write_whole
 from training import models, tracking
 
-OPSET = 20  # the newest that the exporter writes without conversion
+OPSET = 17  # what onnxruntime 1.14 and newer read
 OUTPUT_AXES = {"window_llr": "windows", "frame_llr": "frames"}
 
 
@@ -58,7 +56,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     ) as error:  # unreadable, no zip, no tensors, other keys: torch and pickle raise a dozen types
         reason = str(error).splitlines()[0]
         raise ExportError(
-            f"{path} is not a training checkpoint of tensors and plain values ({reason}); give a run id or a checkpoint.pt"
+            f"{path} is not a training checkpoint of tensors and plain values ({reason}); "
+            "give a run id or a checkpoint.pt"
         ) from error
 
 
@@ -71,44 +70,40 @@ def fetch_checkpoint(run_or_path: str, folder: Path) -> Path:
         return Path(client.download_artifacts(run_or_path, tracking.CHECKPOINT, str(folder)))
     except Exception as error:  # MLflow raises its own, the store's and the transport's errors here
         raise ExportError(
-            f"No run or file {run_or_path!r} with a {tracking.CHECKPOINT} ({error}); `make compare` lists runs"
+            f"No run or file {run_or_path!r} with a {tracking.CHECKPOINT} ({error}); `make ui` shows runs"
         ) from error
 
 
 def trace(module: torch.nn.Module, window_samples: int, hop_samples: int) -> onnx.ModelProto:
-    """The module as a graph whose batch and time axes are dynamic, without the paths of this machine."""
+    """The module as a graph whose batch and time axes are dynamic, without the paths of this machine.
+
+    By tracing: torch's newer exporter refuses lengths that are computed from lengths, as framing does, and
+    its optimiser drops the addition of a constant below 1e-8, which makes log(x + 1e-9) infinite on silence.
+    """
     example = torch.zeros(2, window_samples + 2 * hop_samples)
     with torch.no_grad():
         outputs = module(example)
     names = list(OUTPUT_AXES)[: len(outputs) if isinstance(outputs, tuple) else 1]
-    dynamic = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with contextlib.redirect_stdout(io.StringIO()), _quiet():
-        program = torch.onnx.export(
-            module, (example,), input_names=["waveform"], output_names=names, dynamic_shapes=(dynamic,),
-            dynamo=True, optimize=True, opset_version=OPSET, verbose=False, external_data=False,
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # of tracing's age, and of sizes that become part of the graph
+        torch.onnx.export(
+            module, (example,), Path(folder) / "traced.onnx", dynamo=False, opset_version=OPSET,
+            input_names=["waveform"], output_names=names,
+            dynamic_axes={"waveform": _axes("samples"), **{name: _axes(OUTPUT_AXES[name]) for name in names}},
         )  # fmt: skip
-    assert program is not None
-    graph = program.model_proto
+        graph = onnx.load(Path(folder) / "traced.onnx")
     _strip(graph)
-    _name_axes(graph)
     onnx.checker.check_model(graph)
     return graph
 
 
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """The exporter warns of operators of torchvision, which nothing here uses."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _axes(time: str) -> dict[int, str]:
+    """Names of the two axes of an input or output."""
+    return {0: "batch", 1: time}
 
 
 def _strip(graph: onnx.ModelProto) -> None:
-    """Drops source paths and stack traces: most of a small file, and nobody's business."""
+    """Drops what is not needed to run: descriptions, source paths, inferred shapes."""
     graph.doc_string = ""
     del graph.metadata_props[:]
     del graph.graph.value_info[:]
@@ -124,31 +119,21 @@ def _strip(graph: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _name_axes(graph: onnx.ModelProto) -> None:
-    """Calls the axes batch, samples, windows and frames instead of the tracer's symbols."""
-    for value in [*graph.graph.input, *graph.graph.output]:
-        batch, time = value.type.tensor_type.shape.dim
-        batch.dim_param = "batch"
-        time.dim_param = "samples" if value.name == "waveform" else OUTPUT_AXES[value.name]
-
-
 def stamp(graph: onnx.ModelProto, manifest: Manifest) -> bytes:
     """The graph's bytes with the manifest in its metadata, replacing any that was there."""
     kept = [entry for entry in graph.metadata_props if entry.key != METADATA_KEY]
     del graph.metadata_props[:]
     graph.metadata_props.extend(kept)
     graph.metadata_props.add(key=METADATA_KEY, value=manifest.to_json())
-    return graph.SerializeToString(deterministic=True)
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
 
 
 def export(checkpoint: Checkpoint, *, run_id: str = "", version: str = "0") -> bytes:
     """The whole bundle file; raises ExportError where torch and ONNX differ or the manifest is incomplete."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    later = {
-        "metrics": [],
-        "operating_points": [],
-        "reference": {},
-    }  # measured on the file, once there is one
+    # Measured on the file, once there is one.
+    later: dict[str, Any] = {"metrics": [], "operating_points": [], "reference": {}}
     facts = {**later, **checkpoint.manifest, "run_id": run_id, "version": version, "created": created}
     missing = [field.name for field in dataclasses.fields(Manifest) if field.name not in facts]
     if missing:

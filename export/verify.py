@@ -85,7 +85,8 @@ def _candidate(
         champion_path = path.with_name("champion.onnx")  # a copy: the served one may be replaced meanwhile
         champion_path.write_bytes(champion)
     return Candidate(
-        version, path.read_bytes(), path, manifest, desk.registry.checkpoint(version), champion, champion_path,
+        version, path.read_bytes(), path, manifest, desk.registry.checkpoint(version),
+        champion, champion_path,
         desk.served().sha256, clips, no_clips, cache,
     )  # fmt: skip
 
@@ -195,7 +196,7 @@ def check_budgets(candidate: Candidate, gate: Gate) -> list[Check]:
 
 
 def check_metrics(candidate: Candidate, gate: Gate) -> list[Check]:
-    """No figure worse than the champion's beyond its interval; without a champion, none beyond a fixed bound."""
+    """No figure worse than the champion's beyond the interval; for a first version, than a fixed bound."""
     names, least = gate.metric.names, gate.metric.min_clips_per_label
     spoof = sum(clip.label == "spoof" for clip in candidate.clips)
     if min(spoof, len(candidate.clips) - spoof) < least:
@@ -229,7 +230,7 @@ def _check_contrast(name: str, ours: np.ndarray, theirs: np.ndarray, spoof: np.n
 
 
 def check_flips(candidate: Candidate, gate: Gate) -> list[Check]:
-    """A kind of harmless change that flips none of the champion's verdicts may flip none of the candidate's."""
+    """A harmless change that flips none of the champion's verdicts may flip none of the candidate's."""
     clips = candidate.clips[:: max(1, len(candidate.clips) // gate.flips.clips)][: gate.flips.clips]
     if not clips:
         return [Check("flips", False, candidate.no_clips, "clips to try harmless changes on")]
@@ -243,8 +244,9 @@ def check_flips(candidate: Candidate, gate: Gate) -> list[Check]:
 
 
 def _check_flip(change: str, ours: int, theirs: int | None, clips: int) -> Check:
-    expected = "no champion to compare with" if theirs is None else f"champion: {theirs}"
-    return Check(f"flips under {change}", ours == 0 or theirs != 0, f"{ours} of {clips} clips", expected)
+    compared = "no champion to compare with" if theirs is None else f"champion {theirs}"
+    found = f"{ours} of {clips} clips, {compared}"
+    return Check(f"flips under {change}", ours == 0 or theirs != 0, found, "none where the champion has none")
 
 
 Judgement = Callable[[Candidate, Gate], list[Check]]

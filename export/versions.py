@@ -1,7 +1,7 @@
-"""The model registry: versions of the detector, their files and the aliases champion, challenger and previous.
+"""The registry: versions of the detector, their files, the aliases champion, challenger and previous.
 
-A version is a folder of artefacts with `detector.onnx` and an `MLmodel`, so that MLflow's own `models:/...` loads it.
-It counts once it has its `sha256` tag, which is written last.
+A version is a folder of artefacts with `detector.onnx` and an `MLmodel`, so that MLflow's own `models:/...`
+loads it. It counts once it has its `sha256` tag, which is written last.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Registry:
             model = Path(path).read_bytes()
         if sha256_of(model) != version.sha256:
             raise RegistryError(
-                f"File of version {version.number} has sha256 {sha256_of(model)}, registered was {version.sha256}; "
-                "register the run again"
+                f"File of version {version.number} has sha256 {sha256_of(model)}, "
+                f"registered was {version.sha256}; register the run again"
             )
         self.store.keep(model)
         return model
@@ -136,7 +136,7 @@ class Registry:
         number = str(self.client.create_model_version(tracking.MODEL, source, run_id).version)
         graph = onnx.load_from_string(model)
         held = next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
-        manifest = dataclasses.replace(Manifest.from_json(held), version=number)
+        manifest = dataclasses.replace(Manifest.from_json(held), version=number, run_id=run_id)
         stamped = stamp(graph, manifest)
         with tempfile.TemporaryDirectory() as local:
             _write_mlflow_folder(Path(local), stamped, run_id)

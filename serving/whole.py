@@ -1,4 +1,4 @@
-"""Files written whole: a reader, or a process that starts after a kill or a power cut, sees all of a file or none."""
+"""Files written whole: whoever reads, also after a kill or a power cut, sees all of a file or none of it."""
 
 from __future__ import annotations
 

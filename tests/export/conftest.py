@@ -1,4 +1,4 @@
-"""A registry of its own in a temporary sqlite, tiny models, and tones to score: quiet is bona fide, loud is spoof."""
+"""A registry in a temporary sqlite, tiny models, and tones to score: quiet is bona fide, loud is spoof."""
 
 from __future__ import annotations
 
@@ -60,19 +60,20 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("dev", "test"):
         rows = ["file\tlabel\tattack\tsource"]
         for number in range(48):
-            spoof = number % 2 == 1
-            level = (0.3 if spoof else 0.05) * rng.uniform(0.7, 1.4)
-            seconds = np.arange(int(16_000 * rng.uniform(0.9, 1.6))) / 16_000
-            tone = level * np.sin(2 * np.pi * rng.uniform(100, 400) * seconds) + 0.001 * rng.standard_normal(
-                len(seconds)
-            )
+            label, attack, level = ("spoof", "tone", 0.3) if number % 2 else ("bonafide", "-", 0.05)
             name = f"{split}{number}.wav"
-            soundfile.write(folder / name, tone, 16_000)
-            rows.append(
-                f"{name}\t{'spoof' if spoof else 'bonafide'}\t{'tone' if spoof else '-'}\tsource{number % 4 // 2}"
-            )
+            soundfile.write(folder / name, _swelling_tone(level, rng), 16_000)
+            rows.append(f"{name}\t{label}\t{attack}\tsource{number % 4 // 2}")
         (folder / f"{split}.tsv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+def _swelling_tone(level: float, rng: np.random.Generator) -> np.ndarray:
+    """(N,), about a second; louder towards its end, so that no two windows are alike."""
+    seconds = np.arange(int(16_000 * rng.uniform(0.9, 1.6))) / 16_000
+    swell = level * rng.uniform(0.7, 1.4) * (0.8 + 0.4 * seconds / seconds[-1])
+    tone: np.ndarray = swell * np.sin(2 * np.pi * rng.uniform(100, 400) * seconds)
+    return tone + 0.001 * rng.standard_normal(len(seconds))
 
 
 RegisterTiny = Callable[..., Version]
@@ -93,7 +94,7 @@ def register(desk: Desk, tmp_path: Path, tones: Path) -> RegisterTiny:
     ) -> Version:
         client, experiment = tracking.connect()
         run = client.create_run(experiment)
-        module = {"tiny": tiny.Tiny, "leaky": tiny.Leaky}[architecture](gain, pivot)
+        module = tiny.ARCHITECTURES[architecture](gain, pivot)
         path = tiny.save_checkpoint(tmp_path / "checkpoint.pt", module, architecture=architecture, **changes)
         client.log_artifact(run.info.run_id, str(path))
         if data:

@@ -1,4 +1,4 @@
-"""kill -9 at any step of a promotion leaves the old or the new version fully in place, and the next command tidies up."""
+"""kill -9 at any step of a promotion leaves the old or the new version in place, and is tidied up."""
 
 from __future__ import annotations
 
