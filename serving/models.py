@@ -4,6 +4,7 @@ from pathlib import Path
 
 from serving.detector import Detector
 from serving.errors import ModelError
+from serving.whole import sha256_of
 
 BUNDLE = Path(__file__).resolve().parent / "bundle" / "detector.onnx"
 
@@ -30,26 +31,45 @@ class ModelSlot:
         self.problem = ""
 
     def load(self, path: Path, threads: int = 1) -> bool:
-        """Open `path` and swap it in; on a bad file keep what there is, set `problem` and return False."""
+        """Open `path` and swap it in; on a bad file keep what there is, set `problem` and return False.
+
+        A file that is the current model's already is not opened again.
+        """
         try:
-            self.swap(Detector.open(path, threads, stated_sha256(path)))
-        except ModelError as error:
+            expected = stated_sha256(path)
+            if not self._holds(path, expected):
+                self.swap(Detector.open(path, threads, expected))
+        except (ModelError, OSError) as error:
             self.problem = str(error)
             return False
+        self.problem = ""
         return True
+
+    def _holds(self, path: Path, expected: str | None) -> bool:
+        if self._detector is None or expected not in (None, self._detector.sha256):
+            return False
+        return path.exists() and sha256_of(path.read_bytes()) == self._detector.sha256
+
+
+def digest_path(path: Path) -> Path:
+    """Where the hash of a model file is stated."""
+    return path.with_name(path.name + ".sha256")
 
 
 def stated_sha256(path: Path) -> str | None:
     """The hash in `path`.sha256 (as sha256sum writes it), None without such a file.
 
+    While a promotion is under way the file states the old and the new hash: then it is the one that `path` has.
     Raises ModelError for the shipped bundle without one and for a file that holds no hash.
     """
-    beside = path.with_name(path.name + ".sha256")
+    beside = digest_path(path)
     if not beside.exists():
         if path == BUNDLE and path.exists():
             raise ModelError(f"{beside} is missing. Restore it, or promote a version again.")
         return None
-    words = beside.read_text().split()
-    if not words or len(words[0]) != 64:
+    digests = [line.split()[0] for line in beside.read_text().splitlines() if line.split()]
+    if not digests or any(len(digest) != 64 for digest in digests):
         raise ModelError(f"{beside} holds no sha256. Write it with `sha256sum {path.name}`.")
-    return words[0]
+    if len(digests) > 1 and path.exists() and (found := sha256_of(path.read_bytes())) in digests:
+        return found
+    return digests[0]

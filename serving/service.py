@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterator
 from typing import IO
 
-from serving import telemetry
+from serving import reload, telemetry
 from serving.admission import ScoringThread
 from serving.decoder import DecoderProcess
 from serving.detection import Detection, detect
 from serving.detector import Detector
 from serving.errors import ModelUnavailable
 from serving.models import ModelSlot
+from serving.reload import Reloader, load_first
 from serving.settings import Settings
 from serving.telemetry import Board
 
@@ -20,8 +21,9 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = ModelSlot()
-        self.models.load(settings.model, settings.threads)
-        self.board = Board()
+        load_first(self.models, settings.model, settings.threads)
+        self.board = Board(telemetry.METRICS + reload.METRICS)
+        self.reloader = Reloader(self.models, settings.model, settings.threads, self.board)
         self._scoring = ScoringThread(settings.queue, settings.wait_s)
         self._decoder = DecoderProcess()
 
@@ -30,9 +32,11 @@ class Service:
         telemetry.claim_row(row)
         self.board.clear_gauges()
         self._scoring.in_background(self._decoder.start)
+        self.reloader.start()
 
     def stop(self) -> None:
         """End the scoring thread and the decoder process; a worker that exits does so anyway."""
+        self.reloader.stop()
         self._scoring.stop()
         self._decoder.stop()
 
