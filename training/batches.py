@@ -1,0 +1,153 @@
+"""Pool -> training batches: real clips beside their twins through one channel, other spoofs, and splices
+made on the fly.
+
+Real clips are drawn evenly over sources and spoofs over generators, softened by a square root. Half of a
+batch is real.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from training.augment import channel, crop
+from training.datasets import Clip
+from training.pool import Pool
+
+FADE_SAMPLES = 160  # 10 ms cross-fade at a join
+CODED_SHARE = 0.5
+SEGMENT_S = (0.3, 1.2)  # length of a spliced-in part
+SILENCE_DB = -40.0  # below the clip's loudest frame: such frames teach nothing
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How many of what in a batch."""
+
+    pairs: int  # a real clip and its twin, in one channel
+    real: int
+    spoof: int
+    splice_share: float = (
+        0.15  # of pairs that become a partial spoof, and again of pairs joined within one label
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    waveform: torch.Tensor  # (B, N) float32; the pairs first: real, twin, real, twin, ...
+    spoof: torch.Tensor  # (B,) 0 or 1
+    frame_spoof: torch.Tensor  # (B, F)
+    frame_weight: torch.Tensor  # (B, F) 0 where the frame is silent
+
+
+def _weights(keys: Sequence[str]) -> np.ndarray:
+    """Probability of each item, so that a key with n items is drawn in proportion to sqrt(n)."""
+    counts = Counter(keys)
+    weights = np.array([counts[key] ** -0.5 for key in keys])
+    return weights / weights.sum()
+
+
+def join(base: np.ndarray, insert: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A stretch of `insert` in place of the same stretch of `base`, at base's level -> waveform (N,), mask
+    (N,) of the stretch.
+    """
+    size = int(rng.uniform(*SEGMENT_S) * 16_000)
+    start = int(rng.integers(0, len(base) - size + 1))
+    mask = np.zeros(len(base), dtype=np.float32)
+    mask[start : start + size] = 1
+    soft = np.convolve(mask, np.ones(FADE_SAMPLES, dtype=np.float32) / FADE_SAMPLES, mode="same")
+    level = np.sqrt((np.mean(base**2) + 1e-9) / (np.mean(insert**2) + 1e-9))
+    return (base * (1 - soft) + insert * min(level, 10.0) * soft).astype(np.float32), mask
+
+
+class Batches(IterableDataset[Batch]):
+    """Endless batches; the same seed gives the same batches."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        twins: Sequence[Clip],
+        pool: Pool,
+        composition: Composition,
+        geometry: tuple[int, int, int],
+        strength: float,
+        seed: int,
+    ) -> None:
+        """`pool` holds clips then twins; geometry is (window samples, frame hop samples or 0, frames)."""
+        self.pool, self.composition, self.strength, self.seed = pool, composition, strength, seed
+        self.window, self.frame_hop, self.frames = geometry
+        real = [i for i, c in enumerate(clips) if c.label == "bonafide"]
+        spoof = [i for i, c in enumerate(clips) if c.label == "spoof"]
+        self.real, self.real_weights = np.array(real), _weights([clips[i].source for i in real])
+        self.spoof, self.spoof_weights = np.array(spoof), _weights([clips[i].attack for i in spoof])
+        made: dict[str, list[int]] = defaultdict(list)
+        for offset, twin in enumerate(twins):
+            made[twin.path.stem].append(len(clips) + offset)
+        self.twins = {i: made[clips[i].path.stem] for i in real if clips[i].path.stem in made}
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
+        while True:
+            yield self._batch(rng)
+
+    def _crop(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        variant = "coded" if rng.random() < CODED_SHARE else "plain"
+        return crop(self.pool.get(index, variant), self.window, rng)
+
+    def _draw(self, label: str, rng: np.random.Generator) -> int:
+        items, weights = (
+            (self.real, self.real_weights) if label == "real" else (self.spoof, self.spoof_weights)
+        )
+        return int(rng.choice(items, p=weights))
+
+    def _pair(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float, np.ndarray]]:
+        """A real clip and its twin, cut alike; some as splices: a spoofed part in the real one, or joins
+        within each label.
+        """
+        index = self._draw("real", rng)
+        partner = int(rng.choice(self.twins[index])) if index in self.twins else self._draw("spoof", rng)
+        seed = int(rng.integers(2**31))
+        real, twin = (self._crop(i, np.random.default_rng(seed)) for i in (index, partner))
+        none, every = np.zeros(self.window, np.float32), np.ones(self.window, np.float32)
+        kind = rng.random()
+        if kind < self.composition.splice_share:
+            twin, mask = join(
+                real, twin if rng.random() < 0.5 else self._crop(self._draw("spoof", rng), rng), rng
+            )
+            return [(real, 0.0, none), (twin, 1.0, mask)]
+        if kind < 2 * self.composition.splice_share:
+            real, _ = join(real, self._crop(self._draw("real", rng), rng), rng)
+            twin, _ = join(twin, self._crop(self._draw("spoof", rng), rng), rng)
+        return [(real, 0.0, none), (twin, 1.0, every)]
+
+    def _batch(self, rng: np.random.Generator) -> Batch:
+        items = []
+        for _ in range(self.composition.pairs):
+            seed = int(rng.integers(2**31))
+            for samples, spoof, mask in self._pair(rng):
+                items.append((channel(samples, np.random.default_rng(seed), self.strength), spoof, mask))
+        for label, count in (("real", self.composition.real), ("spoof", self.composition.spoof)):
+            spoof = float(label == "spoof")
+            for _ in range(count):
+                samples = channel(self._crop(self._draw(label, rng), rng), rng, self.strength)
+                items.append((samples, spoof, np.full(self.window, spoof, np.float32)))
+        waveform, spoofs, masks = (np.stack([np.float32(item[k]) for item in items]) for k in range(3))
+        centres, weight = self._frame_facts(waveform)
+        return Batch(*(torch.from_numpy(a) for a in (waveform, spoofs, masks[:, centres], weight)))
+
+    def _frame_facts(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Middle sample of each frame (F,), and 1 where a frame is not silent (B, F)."""
+        if not self.frames:
+            return np.zeros(0, int), np.zeros((len(waveform), 0), np.float32)
+        side = (self.window - (self.frames - 1) * self.frame_hop) // 2
+        centres = side + self.frame_hop * np.arange(self.frames)
+        spans = np.lib.stride_tricks.sliding_window_view(waveform, self.frame_hop, axis=1)[
+            :, centres - self.frame_hop // 2
+        ]
+        power = np.mean(spans**2, axis=2) + 1e-10
+        loud = power > power.max(axis=1, keepdims=True) * 10 ** (SILENCE_DB / 10)
+        return centres, loud.astype(np.float32)

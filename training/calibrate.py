@@ -1,0 +1,79 @@
+"""Dev logits -> calibration, threshold and inconclusive zone: the numbers that turn a ranking into a
+verdict.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from training.datasets import Clip
+
+
+@dataclass(frozen=True)
+class Affine:
+    """LLR = scale * logit + offset"""
+
+    scale: float
+    offset: float
+
+    def __call__(self, logit: np.ndarray) -> np.ndarray:
+        return self.scale * logit + self.offset
+
+
+def source_weights(clips: list[Clip]) -> np.ndarray:
+    """(N,) weights with which each label counts 1/2 in all, and inside it each source as the root of its
+    clips.
+    """
+    weights = np.zeros(len(clips))
+    for label in ("bonafide", "spoof"):
+        rows = [i for i, c in enumerate(clips) if c.label == label]
+        keys = [clips[i].source if label == "bonafide" else clips[i].attack for i in rows]
+        names, counts = np.unique(keys, return_counts=True)
+        per_key = dict(zip(names, counts, strict=True))
+        raw = np.array([per_key[key] ** -0.5 for key in keys])
+        weights[rows] = raw / raw.sum() / 2
+    return weights
+
+
+def fit(logit: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> Affine:
+    """Platt's logistic regression (Platt 1999) at even prior odds, so that the log-odds are the LLR; (N,)
+    each.
+
+    The scale is searched as its logarithm: a calibration never turns the ranking round.
+    """
+    sign = np.where(spoof, 1.0, -1.0)
+    centre, spread = float(np.average(logit, weights=weight)), float(logit.std()) + 1e-9
+    unit = (logit - centre) / spread
+
+    def cost(x: np.ndarray) -> float:
+        return float(np.sum(weight * np.logaddexp(0, -sign * (np.exp(x[0]) * unit + x[1]))))
+
+    best = minimize(cost, np.zeros(2), method="Nelder-Mead").x
+    scale = float(np.exp(best[0])) / spread
+    return Affine(scale, float(best[1]) - scale * centre)
+
+
+def threshold_for_false_alarms(llr: np.ndarray, spoof: np.ndarray, rate: float) -> float:
+    """The LLR that at most `rate` of the bona fide clips reach; never below 0, where spoof becomes the
+    likelier.
+    """
+    return max(0.0, float(np.quantile(llr[~spoof], 1 - rate)))
+
+
+def threshold_for_misses(llr: np.ndarray, spoof: np.ndarray, rate: float) -> float:
+    """The LLR that at most `rate` of the spoofed clips fall below; never above 0."""
+    return min(0.0, float(np.quantile(llr[spoof], rate)))
+
+
+def operating_points(llr: np.ndarray, spoof: np.ndarray, count: int = 41) -> list[dict[str, float]]:
+    """What a threshold costs: share of spoofs missed and of real clips flagged at evenly spaced LLRs."""
+    low, high = np.quantile(llr, [0.005, 0.995])
+    return [
+        {
+            "llr": float(t),
+            "miss": float(np.mean(llr[spoof] < t)),
+            "false_alarm": float(np.mean(llr[~spoof] >= t)),
+        }
+        for t in np.linspace(low, high, count)
+    ]

@@ -1,0 +1,57 @@
+"""What a run is: every number that training takes, in one frozen record, logged whole to MLflow."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+SAMPLE_RATE = 16_000
+ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
+HOP = 7_680  # 0.48 s
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    architecture: str = (
+        "rescnn"  # rescnn (small, trunk runs once), encoder (Whisper's lower layers), seed (baseline)
+    )
+    window_samples: int = ENCODER_WINDOW
+    hop_samples: int = HOP
+    layers: int = 2  # of the encoder
+    epochs: int = 16
+    steps: int = 250  # batches an epoch
+    pairs: int = 12  # real clips with their twin, a batch
+    real: int = 8  # further real clips, a batch
+    spoof: int = 12  # further spoofs, a batch
+    splice_share: float = 0.15
+    strength: float = 1.0  # of the post-chain: 0 is none
+    lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
+    trunk_lr: float = 5e-5  # of the pretrained encoder
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    frame_weight: float = 0.3  # of the frames' loss against the windows'
+    pair_weight: float = 0.3  # of the ranking loss between a real clip and its twin
+    average: float = 0.998  # decay of the averaged weights, a step
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+PRESETS = {
+    "rescnn": TrainConfig(),
+    "encoder": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW),
+    "seed": TrainConfig(
+        architecture="seed", window_samples=8_000, hop_samples=4_000, splice_share=0.0, frame_weight=0.0
+    ),
+}
+
+
+def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
+    """The preset of an architecture with changes. Raises ValueError on an unknown name or key."""
+    if architecture not in PRESETS:
+        raise ValueError(f"Architecture is {architecture!r}; expected one of {', '.join(PRESETS)}.")
+    unknown = set(changes) - set(TrainConfig.__dataclass_fields__)
+    if unknown:
+        raise ValueError(
+            f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig."
+        )
+    return replace(PRESETS[architecture], **changes)

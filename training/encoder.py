@@ -1,0 +1,168 @@
+"""Whisper-base's convolutions and first layers with a frame and a window head: waveform -> spoof logits.
+
+Attention sees its whole window, so windows are cut inside the graph and an overlap would cost its share;
+windows do not
+overlap, and frames give the place. Weights start from Whisper's (training.whisper) and are fine-tuned.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.features import LogMel, cut
+from training.whisper import encoder_weights
+
+WIDTH, HEADS, BANDS = 512, 8, 80
+
+
+class Layer(nn.Module):
+    """One pre-norm transformer layer, (M, T, 512) -> (M, T, 512)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        m, t, _ = x.shape
+        heads = (
+            self.qkv(self.attention_norm(x)).reshape(m, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        )
+        mixed = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2])  # (M, heads, T, 64)
+        x = x + self.out(mixed.transpose(1, 2).reshape(m, t, WIDTH))
+        return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
+
+    def load(self, weights: dict[str, np.ndarray], index: int) -> None:
+        names = {
+            self.attention_norm: "self_attention/layer_norm",
+            self.mlp_norm: "ffn/layer_norm",
+            self.qkv: "self_attention/linear_0",
+            self.out: "self_attention/linear_1",
+            self.up: "ffn/linear_0",
+            self.down: "ffn/linear_1",
+        }
+        for module, name in names.items():
+            kinds = ("gamma", "beta") if isinstance(module, nn.LayerNorm) else ("weight", "bias")
+            for target, kind in zip((module.weight, module.bias), kinds, strict=True):
+                target.data.copy_(torch.from_numpy(weights[f"layer_{index}/{name}/{kind}"]))
+
+
+class Trunk(nn.Module):
+    """(M, 80, T) log-mel -> list of (M, T/2, 512): after the convolutions and after each layer."""
+
+    def __init__(self, layers: int, tokens: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(BANDS, WIDTH, 3, padding=1)
+        self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
+        self.position = nn.Parameter(torch.zeros(tokens, WIDTH))
+        self.layers = nn.ModuleList(Layer() for _ in range(layers))
+
+    def forward(self, mel: Tensor) -> list[Tensor]:
+        x = functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2) + self.position
+        states = [x]
+        for layer in self.layers:
+            states.append(layer(states[-1]))
+        return states
+
+    def load_pretrained(self) -> None:
+        weights = encoder_weights()
+        for conv, name in ((self.conv1, "conv1"), (self.conv2, "conv2")):
+            conv.weight.data.copy_(torch.from_numpy(weights[f"{name}/weight"]))
+            conv.bias.data.copy_(torch.from_numpy(weights[f"{name}/bias"]))
+        self.position.data.copy_(
+            torch.from_numpy(weights["position_encodings/encodings"][: len(self.position)])
+        )
+        for index, layer in enumerate(self.layers):
+            layer.load(weights, index)
+
+
+class Head(nn.Module):
+    """Frames (M, T, width) -> window logit (M,) by attentive statistics (Okabe et al. 2018), and frame
+    logits (M, T).
+    """
+
+    def __init__(self, width: int, hidden: int = 128, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.project = nn.Sequential(
+            nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, hidden), nn.GELU()
+        )
+        self.attention, self.frame = nn.Linear(hidden, 1), nn.Linear(hidden, 1)
+        self.window = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * hidden, 1))
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.project(frames)
+        weight = torch.softmax(self.attention(x), dim=1)
+        mean = (weight * x).sum(dim=1)
+        deviation = ((weight * x * x).sum(dim=1) - mean * mean).clamp(min=1e-5).sqrt()
+        return self.window(torch.cat([mean, deviation], dim=1))[:, 0], self.frame(x)[:, :, 0]
+
+
+class EncoderNet(nn.Module):
+    """(B, N) -> window logits (B, W) and frame logits (B, W * window / frame_hop); window == hop."""
+
+    def __init__(self, window_samples: int, frame_hop_samples: int, layers: int = 2) -> None:
+        super().__init__()
+        self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
+        self.mel = LogMel()
+        self.token_samples = 2 * self.mel.power.hop
+        self.trunk = Trunk(layers, window_samples // self.token_samples)
+        self.head = Head(WIDTH * (layers + 1))
+        self.half: tuple[
+            Trunk, ...
+        ] = ()  # in training the trunk's bfloat16 stand-in, in a tuple to keep it out of the state
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        windows = cut(waveform, self.window_samples, self.window_samples)  # (B, W, window)
+        batch, count = windows.shape[0], windows.shape[1]
+        mel = self.mel(windows.reshape(-1, self.window_samples))
+        if self.training and self.half:
+            tokens = torch.cat(self.half[0](mask(mel).bfloat16()), dim=2).float()
+        else:
+            tokens = torch.cat(self.trunk(mel), dim=2)
+        pooled = tokens.reshape(
+            tokens.shape[0], -1, self.frame_hop_samples // self.token_samples, tokens.shape[2]
+        ).mean(dim=2)
+        window, frame = self.head(pooled)
+        return window.reshape(batch, count), frame.reshape(batch, -1)
+
+
+class Half:
+    """The trunk's bfloat16 stand-in for training: 4 times as fast on processors with AVX512-BF16, weights
+    kept in float32.
+    """
+
+    def __init__(self, network: EncoderNet) -> None:
+        self.full = network.trunk
+        self.stand_in = copy.deepcopy(network.trunk).bfloat16()
+        network.half = (self.stand_in,)
+
+    def collect(self) -> None:
+        """Gradients of the stand-in to the weights that the optimiser steps."""
+        for full, half in zip(self.full.parameters(), self.stand_in.parameters(), strict=True):
+            full.grad = None if half.grad is None else half.grad.float()
+            half.grad = None
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Stepped weights to the stand-in."""
+        for full, half in zip(self.full.parameters(), self.stand_in.parameters(), strict=True):
+            half.copy_(full)
+
+
+def mask(features: Tensor, bands: int = 12, frames: int = 16) -> Tensor:
+    """SpecAugment (Park et al. 2019): per clip one band of up to `bands` rows and one stretch of up to
+    `frames` columns at the mean.
+    """
+    m, rows, columns = features.shape
+    fill = features.mean(dim=(1, 2), keepdim=True)
+    for size, limit, axis in ((rows, bands, 1), (columns, frames, 2)):
+        width = torch.randint(0, limit + 1, (m, 1))
+        start = (torch.rand(m, 1) * (size - width)).long()
+        index = torch.arange(size)
+        hidden = (index >= start) & (index < start + width)
+        features = torch.where(hidden.unsqueeze(3 - axis), fill, features)
+    return features

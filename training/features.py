@@ -1,0 +1,112 @@
+"""Waveform (B, N) -> features (B, bands, T), in operators that export to ONNX; no state, no look beyond the
+frames.
+
+The DFT is a product with a fixed matrix. Frames are cut as shifted blocks, without a gather, and a symmetric
+window lets the
+samples fold about the frame's middle: half the products of a plain DFT matrix.
+"""
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from serving.audio import SAMPLE_RATE
+
+
+def cut(signal: Tensor, size: int, hop: int) -> Tensor:
+    """(B, N) -> (B, 1 + (N - size) // hop, size): overlapping stretches as concatenated blocks of `hop`
+    samples.
+    """
+    parts = -(-size // hop)
+    count = torch.div(signal.shape[1] - size, hop, rounding_mode="floor") + 1
+    # The last stretch may end inside a block; zeros fill that block and are cut off below.
+    blocks = nn.functional.pad(signal, (0, parts * hop - size))[:, : (count + parts - 1) * hop]
+    blocks = blocks.reshape(signal.shape[0], -1, hop)
+    return torch.cat([blocks[:, i : i + count] for i in range(parts)], dim=2)[:, :, :size]
+
+
+class PowerSpectrum(nn.Module):
+    """(B, N) -> (B, T, n_fft // 2 + 1), |DFT|^2 of Hann-windowed frames; T = 1 + (N - n_fft) // hop, no
+    padding.
+    """
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        half = n_fft // 2
+        window = np.hanning(n_fft + 1)[
+            :-1
+        ]  # periodic, so w[n] = w[n_fft - n] and the first sample has weight 0
+        phase = 2 * np.pi * np.outer(np.arange(n_fft), np.arange(half + 1)) / n_fft
+        cosine, sine = window[:, None] * np.cos(phase), window[:, None] * np.sin(phase)
+        self.register_buffer(
+            "cosine", torch.tensor(cosine[1 : half + 1], dtype=torch.float32), persistent=False
+        )
+        self.register_buffer("sine", torch.tensor(sine[1:half], dtype=torch.float32), persistent=False)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        frames = cut(signal, self.n_fft, self.hop)
+        half = self.n_fft // 2
+        left, right = frames[:, :, 1:half], frames[:, :, half + 1 :].flip(2)
+        real = torch.cat([left + right, frames[:, :, half : half + 1]], dim=2) @ self.cosine
+        imaginary = (left - right) @ self.sine
+        return real * real + imaginary * imaginary
+
+
+class LogMel(nn.Module):
+    """(B, N) -> (B, bands, T) log10 mel over 8 decades below the loudest band of the stretch: level does not
+    matter.
+
+    Frames as Whisper's (Radford et al. 2022): 25 ms every 10 ms, centred with reflection at the ends, Slaney
+    mel to 8 kHz; the
+    scale puts the loudest value at 1.25, near where Whisper's own scale puts speech.
+    """
+
+    def __init__(self, bands: int = 80, n_fft: int = 400, hop: int = 160) -> None:
+        super().__init__()
+        self.power = PowerSpectrum(n_fft, hop)
+        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)  # (bands, bins)
+        self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        side = self.power.n_fft // 2
+        padded = nn.functional.pad(signal[:, None], (side, side), mode="reflect")[:, 0]
+        mel = (self.power(padded)[:, :-1] @ self.filters).clamp(min=1e-10).log10()
+        # The loudest value per stretch, not per batch: a score must not depend on its neighbours.
+        peak = mel.amax(dim=(1, 2), keepdim=True)
+        return ((torch.maximum(mel, peak - 8) - peak) / 4 + 1.25).transpose(1, 2)
+
+
+class LogSpectrum(nn.Module):
+    """(B, N) -> (B, bins, T) natural-log power on a linear frequency axis to 8 kHz, each frame less its mean
+    over frequency.
+    """
+
+    def __init__(self, n_fft: int = 512, hop: int = 160) -> None:
+        super().__init__()
+        self.power = PowerSpectrum(n_fft, hop)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        log = torch.log(self.power(signal)[:, :, 1:] + 1e-7)
+        return (log - log.mean(dim=2, keepdim=True)).transpose(1, 2) / 3
+
+
+class Mfcc(nn.Module):
+    """(B, N) -> (B, coefficients, T), equal to librosa.feature.mfcc(center=False, power_to_db without
+    top_db).
+    """
+
+    def __init__(self, coefficients: int = 13, bands: int = 128, n_fft: int = 512, hop: int = 80) -> None:
+        super().__init__()
+        self.power = PowerSpectrum(n_fft, hop)
+        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)
+        n = np.arange(bands)
+        dct = np.cos(np.pi * np.outer(np.arange(coefficients), 2 * n + 1) / (2 * bands)) * np.sqrt(2 / bands)
+        dct[0] /= np.sqrt(2)
+        self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
+        self.register_buffer("dct", torch.tensor(dct.T, dtype=torch.float32), persistent=False)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        decibels = 10 * (self.power(signal) @ self.filters).clamp(min=1e-10).log10()
+        return (decibels @ self.dct).transpose(1, 2)

@@ -1,0 +1,94 @@
+"""TrainConfig -> network; Detector = network + calibration: waveform (B, N) -> calibrated LLRs.
+
+`build(config)` is the only way to a network, for training and for export.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.encoder import EncoderNet
+from training.features import Mfcc, cut
+from training.rescnn import ResCnn
+
+FRAME_HOP_SAMPLES = 640  # 40 ms
+
+
+class SeedCnn(nn.Module):
+    """The baseline: the seed's MFCC CNN on windows cut inside the graph, (B, N) -> window logits (B, W), no
+    frames.
+
+    13 MFCC by 100 frames, two 3x3 convolutions of 16 and 32 channels, one 2x2 max-pool, a 128-unit layer.
+    """
+
+    FRAMES = 100
+
+    def __init__(self, window_samples: int, hop_samples: int) -> None:
+        super().__init__()
+        self.window_samples, self.hop_samples = window_samples, hop_samples
+        self.mfcc = Mfcc()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.layers = nn.Sequential(
+            nn.Linear(32 * 6 * 50, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 1)
+        )
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, None]:
+        windows = cut(waveform, self.window_samples, self.hop_samples)
+        mfcc = self.mfcc(windows.reshape(-1, self.window_samples))  # (M, 13, T)
+        padded = functional.pad(mfcc, (0, self.FRAMES - mfcc.shape[2]))
+        x = self.convolutions(padded[:, None] / 20)
+        return self.layers(x.flatten(1)).reshape(windows.shape[0], windows.shape[1]), None
+
+
+class Detector(nn.Module):
+    """A network with its calibration: LLR = scale * logit + offset, one pair for windows and one for
+    frames.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("window_calibration", torch.tensor([1.0, 0.0]))
+        self.register_buffer("frame_calibration", torch.tensor([1.0, 0.0]))
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor] | Tensor:
+        window, frame = self.network(waveform)
+        window_llr = self.window_calibration[0] * window + self.window_calibration[1]
+        if frame is None:
+            return window_llr
+        return window_llr, self.frame_calibration[0] * frame + self.frame_calibration[1]
+
+
+def build(config: dict[str, Any]) -> Detector:
+    """The untrained detector of a TrainConfig as a dict; weights come from a checkpoint or, for training,
+    from `initialise`.
+    """
+    window, hop = config["window_samples"], config["hop_samples"]
+    match config["architecture"]:
+        case "seed":
+            network: nn.Module = SeedCnn(window, hop)
+        case "rescnn":
+            network = ResCnn(window, hop)
+        case "encoder":
+            network = EncoderNet(window, FRAME_HOP_SAMPLES, config["layers"])
+        case other:
+            raise ValueError(f"Architecture is {other!r}; expected seed, rescnn or encoder.")
+    return Detector(network)
+
+
+def initialised(config: dict[str, Any]) -> Detector:
+    """A detector ready to be trained: random weights, and Whisper's where the architecture starts from
+    them.
+    """
+    detector = build(config)
+    if isinstance(detector.network, EncoderNet):
+        detector.network.trunk.load_pretrained()
+    return detector

@@ -1,0 +1,148 @@
+"""What a run leaves behind: calibration, the facts for the manifest, the checkpoint and the plots."""
+
+import subprocess
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+from torch import nn
+
+from serving.audio import SAMPLE_RATE
+from serving.manifest import SCHEMA
+from training import models, tracking
+from training.calibrate import (
+    Affine,
+    fit,
+    operating_points,
+    source_weights,
+    threshold_for_false_alarms,
+    threshold_for_misses,
+)
+from training.config import TrainConfig
+from training.datasets import Clip, data_fingerprint
+from training.metrics import act_dcf, auc, cllr, eer, min_dcf
+from training.scoring import Logits
+
+FALSE_ALARM_RATE = (
+    0.03  # of dev's real clips at the shipped threshold: calling a real voice fake is the costly error
+)
+MISS_RATE = 0.05  # of dev's spoofs that may be called real; between the two thresholds no verdict is given
+LICENCE = "MIT"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run before it starts."""
+
+    trained_on: str
+    fingerprint: str
+    git_commit: str
+    smoke: bool
+
+    def tags(self) -> dict[str, str]:
+        return {
+            "trained_on": self.trained_on,
+            "data_fingerprint": self.fingerprint,
+            "git_commit": self.git_commit,
+            "smoke": str(self.smoke).lower(),
+        }
+
+
+@dataclass(frozen=True)
+class Calibration:
+    window: Affine
+    frame: Affine
+
+
+def facts(data: Path, clips: list[Clip], smoke: bool) -> Facts:
+    real = sum(c.label == "bonafide" for c in clips)
+    sources, attacks = len({c.source for c in clips}), len({c.attack for c in clips if c.label == "spoof"})
+    counts = f"{real} real and {len(clips) - real} spoofed clips, {sources} sources, {attacks} generators"
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=tracking.ROOT)
+    return Facts(f"{data.name}: {counts}", data_fingerprint(clips), commit.stdout.strip() or "unknown", smoke)
+
+
+def calibrated(logits: Logits, clips: list[Clip]) -> Calibration:
+    """Affine maps fitted on these clips: windows by the clips' means, frames by every third frame."""
+    spoof = np.array([c.label == "spoof" for c in clips])
+    weights = source_weights(clips)
+    window = fit(logits.clip(), spoof, weights)
+    if not len(logits.frame[0]):
+        return Calibration(window, Affine(1.0, 0.0))
+    frames = [f[::3] for f in logits.frame]
+    sizes = np.array([len(f) for f in frames])
+    each = np.repeat(weights / sizes, sizes)
+    return Calibration(window, fit(np.concatenate(frames), np.repeat(spoof, sizes), each))
+
+
+def figures(llr: np.ndarray, spoof: np.ndarray) -> dict[str, float]:
+    return {
+        "auc": auc(llr, spoof),
+        "eer": eer(llr, spoof),
+        "cllr": cllr(llr, spoof),
+        "min_dcf": min_dcf(llr, spoof),
+        "act_dcf": act_dcf(llr, spoof),
+    }
+
+
+def manifest_facts(
+    config: TrainConfig, llr: np.ndarray, clips: list[Clip], described: Facts, frames: bool
+) -> dict[str, Any]:
+    """The manifest's fields that training knows; export adds version, run and date."""
+    spoof = np.array([c.label == "spoof" for c in clips])
+    high = threshold_for_false_alarms(llr, spoof, FALSE_ALARM_RATE)
+    low = threshold_for_misses(llr, spoof, MISS_RATE)
+    return {
+        "schema": SCHEMA,
+        "name": tracking.MODEL,
+        "git_commit": described.git_commit,
+        "architecture": config.architecture,
+        "trained_on": described.trained_on,
+        "data_fingerprint": described.fingerprint,
+        "smoke": described.smoke,
+        "sample_rate": SAMPLE_RATE,
+        "window_samples": config.window_samples,
+        "hop_samples": config.hop_samples,
+        "frame_hop_samples": models.FRAME_HOP_SAMPLES if frames else 0,
+        "short_clip": "repeat",
+        "positive_class": "spoof",
+        "pooling": {"kind": "mean"},
+        "prior_log_odds": 0.0,
+        "threshold": high,
+        "inconclusive": [low, high],
+        "span": {"threshold": max(high, 1.0), "min_s": 0.3, "gap_s": 0.25, "smooth_s": 0.4},
+        "operating_points": operating_points(llr, spoof),
+        "metrics": [
+            {"data": "dev", "split": "dev", "date": date.today().isoformat(), "figures": figures(llr, spoof)}
+        ],
+        "reference": {"llr_quantiles": [float(q) for q in np.quantile(llr, np.linspace(0, 1, 11))]},
+        "licence": LICENCE,
+    }
+
+
+def save(
+    network: nn.Module, config: TrainConfig, logits: Logits, clips: list[Clip], described: Facts, path: Path
+) -> None:
+    """Calibrate on these clips and write the checkpoint that export reads."""
+    maps = calibrated(logits, clips)
+    detector = models.Detector(network)
+    detector.window_calibration.copy_(torch.tensor([maps.window.scale, maps.window.offset]))
+    detector.frame_calibration.copy_(torch.tensor([maps.frame.scale, maps.frame.offset]))
+    llr = maps.window(logits.clip())
+    manifest = manifest_facts(config, llr, clips, described, frames=bool(len(logits.frame[0])))
+    mlflow.log_metrics(figures(llr, np.array([c.label == "spoof" for c in clips])))
+    torch.save({"config": config.as_dict(), "model": detector.state_dict(), "manifest": manifest}, path)
+
+
+def log_plots(logits: Logits, clips: list[Clip]) -> None:
+    """Score histogram, DET and reliability of the dev split as artefacts."""
+    from training import plots
+
+    spoof = np.array([c.label == "spoof" for c in clips])
+    llr = calibrated(logits, clips).window(logits.clip())
+    for name, draw in (("scores", plots.scores), ("det", plots.det), ("reliability", plots.reliability)):
+        mlflow.log_figure(draw(llr, spoof), f"plots/{name}.png")

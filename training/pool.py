@@ -1,0 +1,68 @@
+"""Clips on disk -> one memory map of int16 waveforms per variant, decoded once: `plain`, and `coded` through
+a random codec.
+
+Training then draws a variant and a crop in microseconds. Built in parallel, kept under data/pool, keyed by
+what went in.
+"""
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from serving.audio import SAMPLE_RATE, load
+from training.augment import codec
+from training.datasets import Clip, data_fingerprint
+
+LONGEST = 8 * SAMPLE_RATE  # of a longer clip the pool keeps a stretch of this length, drawn once per variant
+VARIANTS = ("plain", "coded")
+
+
+@dataclass(frozen=True)
+class Pool:
+    samples: dict[str, np.ndarray]  # variant -> (total,) int16 memory map
+    bounds: np.ndarray  # (clips + 1,) first sample of each clip
+
+    def get(self, index: int, variant: str) -> np.ndarray:
+        """(N,) float32 in [-1, 1]"""
+        return self.samples[variant][self.bounds[index] : self.bounds[index + 1]].astype(np.float32) / 32768
+
+
+def _prepare(clip: Clip, variant: str) -> np.ndarray:
+    rng = np.random.default_rng(list(hashlib.sha256(f"{clip.path}{variant}".encode()).digest()))
+    samples = load(clip.path)
+    start = int(rng.integers(0, max(1, len(samples) - LONGEST + 1)))
+    samples = samples[start : start + LONGEST]
+    if variant == "coded":
+        samples = codec(samples, rng)
+    return np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
+
+
+def _build(clips: Sequence[Clip], path: Path, variant: str, jobs: int) -> None:
+    """Write the waveforms one after another, whole: temporary name, then rename."""
+    part, sizes = path.with_suffix(".part"), []
+    with multiprocessing.Pool(jobs) as workers, part.open("wb") as file:
+        work = workers.imap(partial(_prepare, variant=variant), clips, chunksize=16)
+        for samples in tqdm(work, total=len(clips), unit="clip", desc=f"pool: {variant}"):
+            samples.tofile(file)
+            sizes.append(len(samples))
+    np.save(path.with_suffix(".bounds.npy"), np.cumsum([0, *sizes]))
+    os.replace(part, path)
+
+
+def pool(clips: Sequence[Clip], folder: Path, jobs: int | None = None) -> Pool:
+    """The pool of these clips in this order, made now if an earlier run did not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    order = hashlib.sha256("".join(str(c.path) for c in clips).encode()).hexdigest()[:8]
+    paths = {v: folder / f"{data_fingerprint(clips)[:12]}-{order}-{v}.i16" for v in VARIANTS}
+    for variant, path in paths.items():
+        if not path.exists():
+            _build(clips, path, variant, jobs or os.cpu_count() or 1)
+    bounds = np.load(paths["plain"].with_suffix(".bounds.npy"))
+    return Pool({v: np.memmap(p, dtype=np.int16, mode="r") for v, p in paths.items()}, bounds)

@@ -1,0 +1,104 @@
+"""The small network: a residual CNN on the linear log spectrum, with no padding in time, so its trunk runs
+once over a chunk.
+
+Every output frame depends on its own receptive field alone and windows pool their own frames: a window's
+score is the same
+alone and inside any longer input, and overlap costs nothing.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.encoder import mask
+from training.features import LogSpectrum
+
+FREQUENCY_PAD = (0, 0, 1, 1)  # time is never padded
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions and a shortcut, (B, C, F, T) -> (B, D, F / stride, about T / time_stride)."""
+
+    def __init__(self, width_in: int, width: int, time_stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride=(2, time_stride), bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.shortcut = nn.Conv2d(width_in, width, 1, stride=(1, time_stride), bias=False)
+        self.time_stride = time_stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.norm1(self.conv1(functional.pad(x, FREQUENCY_PAD))))
+        y = self.norm2(self.conv2(functional.pad(y, FREQUENCY_PAD)))
+        # The two convolutions reach 1 + time_stride columns to either side: the shortcut starts there.
+        side = 1 + self.time_stride
+        short = self.shortcut(functional.avg_pool2d(x, (2, 1))[:, :, :, side:])[:, :, :, : y.shape[3]]
+        return functional.relu(y + short)
+
+
+class ResCnn(nn.Module):
+    """(B, N) -> window logits (B, W) and frame logits (B, F); frames of 40 ms, windows pooled from the
+    frames inside them.
+    """
+
+    def __init__(
+        self,
+        window_samples: int,
+        hop_samples: int,
+        widths: tuple[int, ...] = (16, 32, 48, 64, 96),
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        self.spectrum = LogSpectrum()
+        self.frame_hop_samples = 4 * self.spectrum.power.hop
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, widths[0], 5, stride=(2, 2), padding=(2, 0), bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+        )
+        strides = (1, 2) + (1,) * (len(widths) - 3)
+        pairs = zip(widths[:-1], widths[1:], strides, strict=True)
+        self.blocks = nn.Sequential(*(Residual(a, b, s) for a, b, s in pairs))
+        rows = 128 >> (len(widths) - 1)
+        self.project = nn.Sequential(nn.Conv1d(widths[-1] * rows, hidden, 1), nn.GELU(), nn.Dropout(0.2))
+        self.frame, self.attention = nn.Conv1d(hidden, 1, 1), nn.Conv1d(hidden, 1, 1)
+        self.window = nn.Conv1d(2 * hidden, 1, 1)
+        self.window_samples, self.hop_samples = window_samples, hop_samples
+        self.frames_per_window = self._count(window_samples)
+        self.frames_per_hop = hop_samples // self.frame_hop_samples
+
+    def _count(self, samples: int) -> int:
+        with torch.no_grad():
+            was = self.training
+            count = self.eval()._trunk(torch.zeros(1, samples)).shape[2]
+            self.train(was)
+        return count
+
+    def _trunk(self, waveform: Tensor) -> Tensor:
+        """(B, N) -> (B, hidden, F)"""
+        spectrum = self.spectrum(waveform)
+        if self.training:
+            spectrum = mask(spectrum, bands=40, frames=20)
+        x = self.blocks(self.stem(spectrum[:, None]))
+        return self.project(x.flatten(1, 2))
+
+    def _pool(self, values: Tensor) -> Tensor:
+        """(B, C, F) -> (B, C, W): sums over each window's own frames."""
+        return (
+            functional.avg_pool1d(values, self.frames_per_window, self.frames_per_hop)
+            * self.frames_per_window
+        )
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        x = self._trunk(waveform)
+        # Bounded exponent: the weights need no maximum over a window, which would differ from window to
+        # window.
+        weight = torch.exp(4 * torch.tanh(self.attention(x)))
+        total = self._pool(weight)
+        mean = self._pool(weight * x) / total
+        deviation = (self._pool(weight * x * x) / total - mean * mean).clamp(min=1e-5).sqrt()
+        # A tail just short of a hop has all the frames of one more window, but not all its samples.
+        windows = (
+            torch.div(waveform.shape[1] - self.window_samples, self.hop_samples, rounding_mode="floor") + 1
+        )
+        return self.window(torch.cat([mean, deviation], dim=1))[:, 0, :windows], self.frame(x)[:, 0]

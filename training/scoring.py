@@ -1,0 +1,42 @@
+"""A torch network over pooled clips -> logits per window and frame, cut by serving's own window rule; for
+dev in training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from serving.audio import chunks
+from training.config import TrainConfig
+from training.pool import Pool
+
+MAX_WINDOWS = 64
+
+
+@dataclass(frozen=True)
+class Logits:
+    window: list[np.ndarray]  # per clip (W,)
+    frame: list[np.ndarray]  # per clip (F,); empty where the network has no frames
+
+    def clip(self) -> np.ndarray:
+        """(clips,) mean over each clip's windows"""
+        return np.array([w.mean() for w in self.window])
+
+
+@torch.no_grad()
+def score(network: nn.Module, pool: Pool, count: int, config: TrainConfig, variant: str = "plain") -> Logits:
+    """Logits of the pool's first `count` clips."""
+    network.eval()
+    windows, frames = [], []
+    for index in range(count):
+        parts = list(
+            chunks([pool.get(index, variant)], config.window_samples, config.hop_samples, MAX_WINDOWS)
+        )
+        results = [network(torch.from_numpy(part.samples)[None]) for part in parts]
+        windows.append(np.concatenate([w[0].numpy() for w, _ in results]))
+        frames.append(
+            np.concatenate([f[0].numpy() if f is not None else np.zeros(0, np.float32) for _, f in results])
+        )
+    return Logits(windows, frames)

@@ -1,0 +1,208 @@
+"""Clips -> a trained detector in one MLflow run.
+
+python -m training.train --data ../shared/corpus/train.tsv --twins data/twins/twins.tsv --architecture
+encoder --set epochs=12
+"""
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from training import models, tracking
+from training.batches import Batch, Batches, Composition
+from training.config import PRESETS, TrainConfig, configure
+from training.datasets import Clip, read
+from training.encoder import EncoderNet, Half
+from training.metrics import auc, cllr, eer
+from training.outcome import calibrated, facts, log_plots, save
+from training.pool import pool
+from training.scoring import Logits, score
+
+CACHE = Path("data/pool")
+
+
+def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
+    """The parts of the loss, each a scalar already weighted."""
+    window, frame = network(batch.waveform)
+    window = window.mean(dim=1)  # (B, W) -> (B,)
+    smooth = batch.spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
+    even = torch.where(batch.spoof > 0, 0.5 / batch.spoof.mean(), 0.5 / (1 - batch.spoof).mean())
+    parts = {"window": functional.binary_cross_entropy_with_logits(window, smooth, even)}
+    pairs = window[: 2 * config.pairs].reshape(-1, 2)
+    parts["pair"] = config.pair_weight * functional.softplus(2 - (pairs[:, 1] - pairs[:, 0])).mean()
+    if frame is not None and config.frame_weight:
+        smooth = batch.frame_spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
+        each = functional.binary_cross_entropy_with_logits(frame, smooth, reduction="none")
+        parts["frame"] = config.frame_weight * (each * batch.frame_weight).sum() / batch.frame_weight.sum()
+    return parts
+
+
+def optimiser(network: nn.Module, config: TrainConfig) -> tuple[torch.optim.Optimizer, Any]:
+    """AdamW with a one-cycle schedule; a pretrained trunk has a rate of its own."""
+    trunk = [p for n, p in network.named_parameters() if n.startswith("trunk.")]
+    new = [p for n, p in network.named_parameters() if not n.startswith("trunk.")]
+    groups = [{"params": new, "lr": config.lr}] + (
+        [{"params": trunk, "lr": config.trunk_lr}] if trunk else []
+    )
+    adam = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    total = config.epochs * config.steps
+
+    def rate(step: int) -> float:
+        return (
+            min(1.0, (step + 1) / (0.05 * total)) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+            + 1e-3
+        )
+
+    return adam, torch.optim.lr_scheduler.LambdaLR(adam, rate)
+
+
+def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:
+    """Window samples, frame hop samples and frames a window; 0 and 0 for a network without frames."""
+    with torch.no_grad():
+        _, frame = network.eval()(torch.zeros(1, config.window_samples))
+    return config.window_samples, *((0, 0) if frame is None else (models.FRAME_HOP_SAMPLES, frame.shape[1]))
+
+
+def epoch(
+    network: nn.Module,
+    average: AveragedModel,
+    batches: Iterator[Batch],
+    adam: torch.optim.Optimizer,
+    schedule: Any,
+    config: TrainConfig,
+    label: str,
+) -> dict[str, float]:
+    """One pass of `steps` batches -> mean of each part of the loss, and the share of time spent waiting for
+    data.
+    """
+    network.train()
+    half = Half(network) if isinstance(network, EncoderNet) else None
+    sums: dict[str, float] = {}
+    waited, begun = 0.0, time.perf_counter()
+    bar = tqdm(range(config.steps), desc=label, leave=False)
+    for _ in bar:
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        parts = losses(network, batch, config)
+        adam.zero_grad()
+        sum(parts.values(), torch.zeros(())).backward()
+        if half:
+            half.collect()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        adam.step()
+        schedule.step()
+        if half:
+            half.refresh()
+        average.update_parameters(network)
+        for name, value in parts.items():
+            sums[f"loss_{name}"] = sums.get(f"loss_{name}", 0.0) + value.item() / config.steps
+        bar.set_postfix({k: f"{v / (bar.n + 1) * config.steps:.3f}" for k, v in sums.items()})
+    taken = time.perf_counter() - begun
+    return sums | {"epoch_s": taken, "waiting_share": waited / taken}
+
+
+def dev_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
+    """AUC, EER and the Cllr that a calibration on the same clips leaves."""
+    spoof = np.array([clip.label == "spoof" for clip in clips])
+    clip = logits.clip()
+    llr = calibrated(logits, clips).window(clip)
+    return {"dev_auc": auc(clip, spoof), "dev_eer": eer(clip, spoof), "dev_cllr": cllr(llr, spoof)}
+
+
+def fit(config: TrainConfig, clips: list[Clip], twins: list[Clip], dev: list[Clip], out: Path) -> nn.Module:
+    """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that
+    network.
+    """
+    torch.manual_seed(config.seed)
+    network = models.initialised(config.as_dict()).network
+    train_pool, dev_pool = pool(clips + twins, CACHE), pool(dev, CACHE)
+    shape = geometry(network, config)
+    composition = Composition(config.pairs, config.real, config.spoof, config.splice_share)
+    source = Batches(clips, twins, train_pool, composition, shape, config.strength, config.seed)
+    batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
+    adam, schedule = optimiser(network, config)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
+    best = -1.0
+    for index in range(config.epochs):
+        measured = epoch(
+            network, average, batches, adam, schedule, config, f"epoch {index + 1}/{config.epochs}"
+        )
+        logits = score(average.module, dev_pool, len(dev), config)
+        measured |= dev_metrics(logits, dev)
+        mlflow.log_metrics(measured, step=index)
+        print(f"epoch {index + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()), flush=True)
+        if measured["dev_auc"] > best:
+            best = measured["dev_auc"]
+            torch.save(average.module.state_dict(), out)
+    network.load_state_dict(torch.load(out, weights_only=True))
+    return network.eval()
+
+
+def run(config: TrainConfig, data: Path, twins: Path | None, name: str, smoke: bool) -> str:
+    """One MLflow run from start to checkpoint; returns its id."""
+    clips, dev = read(data, "train"), read(data, "dev")
+    made = read(twins, "train") if twins else []
+    _, experiment = tracking.connect()
+    with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
+        described = facts(data, clips + made, smoke)
+        mlflow.set_tags(described.tags())
+        mlflow.log_params(config.as_dict())
+        folder = Path(f"data/runs/{active.info.run_id}")
+        folder.mkdir(parents=True, exist_ok=True)
+        network = fit(config, clips, made, dev, folder / "best.pt")
+        dev_logits = score(network, pool(dev, CACHE), len(dev), config)
+        save(network, config, dev_logits, dev, described, folder / tracking.CHECKPOINT)
+        mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
+        log_plots(dev_logits, dev)
+        print(f"run {active.info.run_id}")
+        return str(active.info.run_id)
+
+
+def _settings(pairs: list[str], architecture: str) -> TrainConfig:
+    """["epochs=3", ...] -> the preset with these changes, each read as its field's type."""
+    kinds = {k: type(v) for k, v in PRESETS["rescnn"].as_dict().items()}
+    changes = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        changes[key] = kinds.get(key, str)(value)
+    return configure(architecture, changes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="protocol TSV or corpus folder; without it, a small sample that is made now (a smoke run)",
+    )
+    parser.add_argument("--twins", type=Path, help="protocol of spoof twins from training.twins")
+    parser.add_argument("--architecture", choices=sorted(PRESETS), default="rescnn")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the preset, see training.config"
+    )
+    parser.add_argument("--name", help="of the run; the architecture by default")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    config = _settings(args.set, args.architecture)
+    run(config, args.data, args.twins, args.name or args.architecture, smoke=False)
+
+
+if __name__ == "__main__":
+    main()

