@@ -5,9 +5,10 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,32 +66,75 @@ REAL = wav("real.wav", (4, QUIET))
 PARTLY = wav("partly.wav", (4, QUIET), (3, LOUD), (1, QUIET), (3, LOUD))
 
 
+class Tap:
+    """WSGI middleware: keeps the bodies sent to /api/detect and holds them up while `gate` is closed."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+        self.bodies: list[bytes] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/api/detect":
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            self.bodies.append(body)
+            environ["wsgi.input"] = io.BytesIO(body)
+            self.gate.wait(30)
+        return self.app(environ, start_response)
+
+    @property
+    def last_file(self) -> bytes:
+        """The file in the newest multipart body."""
+        body = self.bodies[-1]
+        return body[body.index(b"\r\n\r\n") + 4 : body.rindex(b"\r\n--")]
+
+
 class QuietHandler(WSGIRequestHandler):
     def log_request(self, *_: object) -> None:
         """A page asks for fifty files: their log would bury a failure."""
 
 
-@pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Starts a server on the model with changed manifest values -> its address."""
-    stops: list[Callable[[], None]] = []
+class Servers:
+    """Starts servers on the loudness model, each with its own changes to the manifest."""
 
-    def start(port: int = 0, **changes: object) -> str:
-        path = write_model(tmp_path_factory.mktemp("model") / "loudness.onnx", replace(TESTED, **changes))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.taps: dict[str, Tap] = {}
+        self.stops: list[Callable[[], None]] = []
+
+    def start(self, port: int = 0, **changes: object) -> str:
+        """-> the server's address."""
+        path = write_model(self.folder / f"{len(self.taps)}.onnx", replace(TESTED, **changes))
         app = create_app(Settings(model=path))
+        tap = Tap(app.wsgi_app)
+        app.wsgi_app = tap  # type: ignore[method-assign]
         server = make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        stops.extend([server.shutdown, app.extensions["bonafide"].stop])
-        return f"http://127.0.0.1:{server.port}"
+        self.stops += [server.shutdown, app.extensions["bonafide"].stop]
+        address = f"http://127.0.0.1:{server.port}"
+        self.taps[address] = tap
+        return address
 
-    yield start
-    for stop in stops:
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    servers = Servers(tmp_path_factory.mktemp("models"))
+    yield servers
+    for stop in servers.stops:
         stop()
 
 
 @pytest.fixture(scope="session")
-def address(start_server: Callable[..., str]) -> str:
-    return start_server()
+def address(servers: Servers) -> str:
+    return servers.start()
+
+
+@pytest.fixture
+def tap(servers: Servers, address: str) -> Iterator[Tap]:
+    """What passes to and from the server at `address`."""
+    yield servers.taps[address]
+    servers.taps[address].gate.set()
 
 
 def find_chromium() -> str | None:

@@ -52,7 +52,7 @@ export function columnsOf(cells, view, width, zone) {
     for (let i = at; i < cells.length && cells[i].start < to; i += 1) if (!top || cells[i].llr > top.llr) top = cells[i];
     if (!top) continue;
     probability[x] = top.probability;
-    unsure[x] = zone && top.llr >= zone[0] && top.llr <= zone[1] ? 1 : 0;
+    unsure[x] = zone && zone[0] < zone[1] && top.llr >= zone[0] && top.llr <= zone[1] ? 1 : 0;
   }
   return { probability, unsure };
 }

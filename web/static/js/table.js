@@ -4,7 +4,8 @@ import { clock, percent, signed } from "./format.js";
 
 const PAGE_ROWS = 100;
 
-const reading = (llr, [low, high]) => (llr > high ? "fake" : llr < low ? "real" : "inconclusive");
+const reading = (llr, [low, high], threshold) =>
+  low < high && llr >= low && llr <= high ? "inconclusive" : llr >= threshold ? "fake" : "real";
 
 export class ScoreTable {
   constructor() {
@@ -15,6 +16,7 @@ export class ScoreTable {
 
   show(result, manifest) {
     this.windows = result.windows;
+    this.threshold = result.threshold;
     this.zone = manifest?.inconclusive ?? [result.threshold, result.threshold];
     this.page = 0;
     this.#fill();
@@ -29,7 +31,7 @@ export class ScoreTable {
     if (!$("table-details").open || !this.windows) return; // thousands of rows are made only when looked at
     const from = this.page * PAGE_ROWS;
     const rows = this.windows.slice(from, from + PAGE_ROWS);
-    const cells = (w) => [clock(w.start_s, 2), clock(w.end_s, 2), percent(w.probability), signed(w.llr), reading(w.llr, this.zone)];
+    const cells = (w) => [clock(w.start_s, 2), clock(w.end_s, 2), percent(w.probability), signed(w.llr), reading(w.llr, this.zone, this.threshold)];
     $("scores").tBodies[0].replaceChildren(...rows.map((w) => el("tr", {}, cells(w).map((text) => el("td", {}, text)))));
     $("table-pages").hidden = this.windows.length <= PAGE_ROWS;
     $("table-where").textContent = `${from + 1} to ${from + rows.length} of ${this.windows.length}`;

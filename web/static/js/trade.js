@@ -83,7 +83,7 @@ export class Trade {
     const threshold = Number($("threshold").value);
     const at = ratesAt(this.points, threshold);
     const { verdict, llr } = this.result;
-    const would = llr > threshold ? "fake" : "real";
+    const would = llr >= threshold ? "fake" : "real";
     const x = this.#x(threshold);
     this.moving.setAttribute("x1", x);
     this.moving.setAttribute("x2", x);
