@@ -178,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name, help=run.__doc__, description=run.__doc__, parents=[places, *parents]
         )
-        command.set_defaults(run=run)
+        command.set_defaults(action=run)
         return command
 
     add("list", run_list)
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(name).setLevel(logging.ERROR)
     chosen = parser().parse_args(arguments)
     try:
-        return int(chosen.run(chosen))
+        return int(chosen.action(chosen))
     except ERRORS as error:
         print(error, file=sys.stderr)
         return 1

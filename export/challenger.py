@@ -1,0 +1,28 @@
+"""The challenger: its alias in the registry, and its file where serving's shadow looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from export.bundle import DIGEST, MODEL
+from export.promotion import Desk
+from export.versions import CHALLENGER
+from serving.whole import write_whole
+
+NONE = "none"
+
+
+def challenge(desk: Desk, number: str, mlruns: Path) -> str:
+    """Names the version, or none; gives a sentence. Raises RegistryError where there is no such version."""
+    folder = mlruns / "challenger"
+    if number == NONE:
+        desk.registry.point(CHALLENGER, None)
+        for name in (MODEL, DIGEST):
+            (folder / name).unlink(missing_ok=True)
+        return "No challenger."
+    version = desk.registry.version(number)
+    model = desk.registry.file(version)
+    write_whole(folder / DIGEST, f"{version.sha256}  {MODEL}\n".encode())
+    write_whole(folder / MODEL, model)
+    desk.registry.point(CHALLENGER, version)
+    return f"Version {version.number} is the challenger: {folder / MODEL}"

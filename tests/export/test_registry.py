@@ -1,0 +1,161 @@
+"""The commands behind make compare, export, promote, rollback and history, on a registry of tiny models."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from export import bundle, registry
+from export.footprint import Footprint
+from export.gate import Gate
+from export.promotion import Desk
+from serving.detector import Detector
+from tests.export.conftest import RegisterTiny
+from training import tracking
+
+PIVOT = -4.9
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(
+    desk: Desk, mlruns: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs `python -m export.registry ...` in this process; gives exit code, stdout and stderr."""
+    quick = Gate.read()
+    quick = dataclasses.replace(quick, flips=dataclasses.replace(quick.flips, clips=4))
+    monkeypatch.setattr(Gate, "read", lambda: quick)
+    for module in ("verify", "standing"):
+        monkeypatch.setattr(f"export.{module}.measure", lambda *_: Footprint(0.1, 100.0, 10))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        name, *rest = words
+        places = ["--bundle", str(desk.folder), "--mlruns", str(mlruns)]
+        code = registry.main([name, *places, *rest])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_train_compare_export_promote_rollback_history(
+    desk: Desk, register: RegisterTiny, command: Command, tones: Path
+) -> None:
+    run_id = register(1.0, PIVOT).run_id
+    assert command("promote", "1")[0] == 0
+    first = (desk.folder / bundle.MODEL).read_bytes()
+    code, out, _ = command("export", run_id, "--data", str(tones))
+    assert code == 0 and "Version 2" in out
+    manifest_metrics = Detector.open(
+        desk.store.folder / f"{desk.registry.version('2').sha256}.onnx"
+    ).manifest.metrics
+    assert [entry["split"] for entry in manifest_metrics] == ["dev", "test"]
+    assert manifest_metrics[1]["figures"]["eer"] == 0.0
+    code, out, _ = command("promote", "2")
+    assert code == 0 and "no difference shown" in out
+    assert command("rollback", "--reason", "second thoughts")[0] == 0
+    assert (desk.folder / bundle.MODEL).read_bytes() == first
+    lines = command("history")[1].splitlines()
+    assert [line.split("  ")[2] for line in lines] == ["promote", "promote", "rollback"]
+    assert lines[2].endswith("2 -> 1 (" + desk.served().sha256[:12] + ") - second thoughts")
+
+
+def test_a_refused_promotion_says_every_reason_and_changes_nothing(
+    desk: Desk, register: RegisterTiny, command: Command
+) -> None:
+    register(-2.0, PIVOT, smoke=True, licence="")
+    code, out, err = command("promote", "1")
+    assert code == 1
+    assert "FAIL  manifest" in out and "FAIL  smoke" in out and "FAIL  eer" in out
+    assert "does not pass: manifest, smoke, eer, cllr" in err
+    assert not (desk.folder / bundle.MODEL).exists()
+    assert command("promote", "1", "--force")[0] == 1
+    assert command("promote", "1", "--force", "--reason", "try it out")[0] == 0
+    assert "FORCED over manifest, smoke, eer, cllr - try it out" in command("history")[1]
+
+
+def test_gate_alone_promotes_nothing(desk: Desk, register: RegisterTiny, command: Command) -> None:
+    register(2.0, PIVOT)
+    code, out, _ = command("gate", "1", "--json")
+    assert code == 0 and all(check["ok"] for check in json.loads(out)["checks"])
+    assert not (desk.folder / bundle.MODEL).exists()
+
+
+def test_compare_prints_a_table_and_writes_a_page(
+    desk: Desk, register: RegisterTiny, command: Command, mlruns: Path
+) -> None:
+    register(1.0, PIVOT)
+    register(-1.0, PIVOT)
+    register(1.0, PIVOT + 0.01)
+    command("promote", "1")
+    page = mlruns / "page" / "compare.html"
+    code, out, _ = command("compare", "--out", str(page))
+    assert code == 0
+    first, second = (line.split() for line in out.splitlines()[2:4])
+    assert first[:1] == ["1"] and first[-1] == "champion" and second[-1].endswith("/4")
+    assert "version 2 against version 1 on dev: eer" in out and ": worse" in out
+    assert "version 3 against version 1 on test: eer" in out and ": no difference shown" in out
+    text = page.read_text()
+    assert text.count("<svg") == 6 and "<script" not in text and "http-equiv" not in text
+    assert (
+        json.loads(page.with_suffix(".json").read_text())["versions"][desk.served().sha256]["flips"]["codec"]
+        == 0
+    )
+
+
+def test_compare_of_nothing_says_what_to_do(command: Command) -> None:
+    code, _, err = command("compare")
+    assert code == 1 and "make export" in err
+
+
+def test_unknown_version_names_those_there_are(register: RegisterTiny, command: Command) -> None:
+    register()
+    code, _, err = command("promote", "9")
+    assert code == 1 and "registered: 1" in err
+
+
+def test_challenger_is_named_and_placed_for_the_shadow(
+    desk: Desk, register: RegisterTiny, command: Command, mlruns: Path
+) -> None:
+    version = register()
+    assert command("challenge", "1")[0] == 0
+    placed = mlruns / "challenger" / bundle.MODEL
+    assert Detector.open(placed, expected_sha256=version.sha256).manifest.version == "1"
+    assert desk.registry.version("challenger").number == "1"
+    assert command("challenge", "none")[0] == 0 and not placed.exists()
+
+
+def test_a_copied_repository_still_finds_its_files(
+    desk: Desk, register: RegisterTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register()
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(desk.store.folder.parent, copy)
+    shutil.rmtree(desk.store.folder.parent)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{copy / 'mlflow.db'}")
+    there = Desk(
+        tmp_path / "bundle", bundle.Store(copy / "bundles"), registry.Registry(bundle.Store(copy / "bundles"))
+    )
+    assert bundle.sha256_of(there.registry.file(there.registry.version("1"))) == version.sha256
+
+
+def test_tracking_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert tracking.tracking_uri() == "http://127.0.0.1:1"
+    assert tracking.artifact_location("http://127.0.0.1:1") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["list", "compare", "export", "gate", "promote", "challenge", "rollback", "history"]
+)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        registry.main([name, "--help"])
+    assert stopped.value.code == 0 and "--bundle" in capsys.readouterr().out
