@@ -13,7 +13,7 @@ from torch import nn
 
 from serving.audio import SAMPLE_RATE
 from serving.manifest import SCHEMA
-from training import models, tracking
+from training import models, plots, tracking
 from training.calibrate import (
     Affine,
     fit,
@@ -140,8 +140,6 @@ def save(
 
 def log_plots(logits: Logits, clips: list[Clip]) -> None:
     """Score histogram, DET and reliability of the dev split as artefacts."""
-    from training import plots
-
     spoof = np.array([c.label == "spoof" for c in clips])
     llr = calibrated(logits, clips).window(logits.clip())
     for name, draw in (("scores", plots.scores), ("det", plots.det), ("reliability", plots.reliability)):

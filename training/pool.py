@@ -25,13 +25,25 @@ VARIANTS = ("plain", "coded")
 
 
 @dataclass(frozen=True)
-class Pool:
+class Part:
+    """The clips of one list."""
+
     samples: dict[str, np.ndarray]  # variant -> (total,) int16 memory map
     bounds: np.ndarray  # (clips + 1,) first sample of each clip
 
+
+class Pool:
+    """Several lists of clips behind one index."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+        self.starts = np.cumsum([0, *(len(part.bounds) - 1 for part in parts)])
+
     def get(self, index: int, variant: str) -> np.ndarray:
         """(N,) float32 in [-1, 1]"""
-        return self.samples[variant][self.bounds[index] : self.bounds[index + 1]].astype(np.float32) / 32768
+        which = int(np.searchsorted(self.starts, index, side="right")) - 1
+        part, row = self.parts[which], index - self.starts[which]
+        return part.samples[variant][part.bounds[row] : part.bounds[row + 1]].astype(np.float32) / 32768
 
 
 def _prepare(clip: Clip, variant: str) -> np.ndarray:
@@ -56,13 +68,17 @@ def _build(clips: Sequence[Clip], path: Path, variant: str, jobs: int) -> None:
     os.replace(part, path)
 
 
-def pool(clips: Sequence[Clip], folder: Path, jobs: int | None = None) -> Pool:
-    """The pool of these clips in this order, made now if an earlier run did not."""
+def pool(lists: Sequence[Sequence[Clip]], folder: Path, jobs: int | None = None) -> Pool:
+    """The pool of these lists in this order; what an earlier run did not make is made now."""
     folder.mkdir(parents=True, exist_ok=True)
+    return Pool([_part(clips, folder, jobs or os.cpu_count() or 1) for clips in lists if clips])
+
+
+def _part(clips: Sequence[Clip], folder: Path, jobs: int) -> Part:
     order = hashlib.sha256("".join(str(c.path) for c in clips).encode()).hexdigest()[:8]
     paths = {v: folder / f"{data_fingerprint(clips)[:12]}-{order}-{v}.i16" for v in VARIANTS}
     for variant, path in paths.items():
         if not path.exists():
-            _build(clips, path, variant, jobs or os.cpu_count() or 1)
+            _build(clips, path, variant, jobs)
     bounds = np.load(paths["plain"].with_suffix(".bounds.npy"))
-    return Pool({v: np.memmap(p, dtype=np.int16, mode="r") for v, p in paths.items()}, bounds)
+    return Part({v: np.memmap(p, dtype=np.int16, mode="r") for v, p in paths.items()}, bounds)

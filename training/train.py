@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from training import models, tracking
+from training import models, sample, tracking
 from training.batches import Batch, Batches, Composition
 from training.config import PRESETS, TrainConfig, configure
 from training.datasets import Clip, read
@@ -123,15 +123,18 @@ def dev_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
     return {"dev_auc": auc(clip, spoof), "dev_eer": eer(clip, spoof), "dev_cllr": cllr(llr, spoof)}
 
 
-def fit(config: TrainConfig, clips: list[Clip], twins: list[Clip], dev: list[Clip], out: Path) -> nn.Module:
+def fit(
+    config: TrainConfig, lists: list[list[Clip]], twins: list[Clip], dev: list[Clip], out: Path
+) -> nn.Module:
     """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that
     network.
     """
     torch.manual_seed(config.seed)
     network = models.initialised(config.as_dict()).network
-    train_pool, dev_pool = pool(clips + twins, CACHE), pool(dev, CACHE)
+    train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
     shape = geometry(network, config)
     composition = Composition(config.pairs, config.real, config.spoof, config.splice_share)
+    clips = [clip for part in lists for clip in part]
     source = Batches(clips, twins, train_pool, composition, shape, config.strength, config.seed)
     batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
     adam, schedule = optimiser(network, config)
@@ -152,19 +155,20 @@ def fit(config: TrainConfig, clips: list[Clip], twins: list[Clip], dev: list[Cli
     return network.eval()
 
 
-def run(config: TrainConfig, data: Path, twins: Path | None, name: str, smoke: bool) -> str:
+def run(config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, name: str) -> str:
     """One MLflow run from start to checkpoint; returns its id."""
-    clips, dev = read(data, "train"), read(data, "dev")
-    made = read(twins, "train") if twins else []
+    lists = [read(part, "train") for part in (data, *extra)]
+    clips = [clip for part in lists for clip in part]
+    made, dev = read(twins, "train") if twins else [], read(data, "dev")
     _, experiment = tracking.connect()
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
-        described = facts(data, clips + made, smoke)
+        described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
         mlflow.log_params(config.as_dict())
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
-        network = fit(config, clips, made, dev, folder / "best.pt")
-        dev_logits = score(network, pool(dev, CACHE), len(dev), config)
+        network = fit(config, lists, made, dev, folder / "best.pt")
+        dev_logits = score(network, pool([dev], CACHE), len(dev), config)
         save(network, config, dev_logits, dev, described, folder / tracking.CHECKPOINT)
         mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
         log_plots(dev_logits, dev)
@@ -189,7 +193,10 @@ def main() -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        help="protocol TSV or corpus folder; without it, a small sample that is made now (a smoke run)",
+        help="protocol TSV or corpus folder; without it a smoke run on a small sample that is made now",
+    )
+    parser.add_argument(
+        "--extra", type=Path, nargs="*", default=[], help="further protocols, for training only"
     )
     parser.add_argument("--twins", type=Path, help="protocol of spoof twins from training.twins")
     parser.add_argument("--architecture", choices=sorted(PRESETS), default="rescnn")
@@ -201,7 +208,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config = _settings(args.set, args.architecture)
-    run(config, args.data, args.twins, args.name or args.architecture, smoke=False)
+    data = args.data or sample.make(sample.DEFAULT)
+    run(config, data, args.extra, args.twins, args.name or args.architecture)
 
 
 if __name__ == "__main__":
