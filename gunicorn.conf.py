@@ -3,14 +3,18 @@
 import os
 from typing import Any
 
+# Before numpy is imported: its own threads would only get in the way of one scoring thread a worker.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 wsgi_app = "serving.app:create_app()"
 bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
 # More than one scoring thread and its queue: the rest answer health checks and refuse what can't wait.
-threads = int(os.environ.get("BONAFIDE_REQUEST_THREADS", "16"))
-# Model and libraries are loaded once and shared by the workers; the counters have to be, too.
+threads = int(os.environ.get("BONAFIDE_REQUEST_THREADS", "24"))
+# Libraries are loaded once and shared by the workers, as the counters have to be; models come after the fork.
 preload_app = True
+control_socket_disable = True
 timeout = 60  # without a sign of life from a worker's main loop, not of one request
 graceful_timeout = 30
 keepalive = 75  # longer than a router's, so that it is the router who closes
@@ -23,4 +27,4 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    worker.wsgi.extensions["bonafide"].start_worker(worker.row)
+    worker.wsgi.extensions["bonafide"].start(worker.row)

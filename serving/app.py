@@ -52,15 +52,14 @@ class Bonafide(Flask):
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application, its model loaded. A bad model does not raise: /readyz says what is wrong."""
+    """The application. A bad model does not raise: /readyz says what is wrong."""
     settings = settings or Settings.from_environment()
     app = Bonafide(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_bytes + MULTIPART_BYTES
     service = Service(settings)
     app.extensions["bonafide"] = service
-    if service.models.problem:
-        app.logger.error("Serving without the model that was asked for: %s", service.models.problem)
     app.before_request(_name_request)
+    app.before_request(lambda: service.start())
     app.after_request(_add_headers)
     app.register_blueprint(api)
     app.register_blueprint(pages)

@@ -1,8 +1,8 @@
 """Clips decoded in a process of their own: a decoder that crashes on hostile bytes costs one answer only.
 
 The process gets a file descriptor and limits over a socket and sends blocks of samples back. It knows no
-secrets (its environment holds paths only), may use bounded memory, and ends when the socket does. Messages are
-a kind (one byte), a length (uint32) and that many bytes: R ready, F facts, B float32 block, E error, Z end.
+secrets (its environment holds paths only), may use bounded memory, and ends when the socket does. A message
+is a kind (one byte), a length (uint32) and that many bytes: R ready, F facts, B block, E error, Z end.
 """
 
 import contextlib

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from serving.chunking import Chunk, Samples, chunks
 from serving.errors import ModelError
@@ -45,6 +44,9 @@ class Detector:
     @classmethod
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
         """Read, check and warm a model file. Raises ModelError with what was found and what to do."""
+        # Not at the top: importing it starts a thread, and a process forked after that hangs when it exits.
+        import onnxruntime
+
         content = _read(path, expected_sha256)
         try:
             session = onnxruntime.InferenceSession(
@@ -158,7 +160,9 @@ def _read(path: Path, expected_sha256: str | None) -> bytes:
     return content
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options(threads: int) -> Any:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -59,7 +59,7 @@ def digest_path(path: Path) -> Path:
 def stated_sha256(path: Path) -> str | None:
     """The hash in `path`.sha256 (as sha256sum writes it), None without such a file.
 
-    While a promotion is under way the file states the old and the new hash: then it is the one that `path` has.
+    During a promotion the file states the old and the new hash: then it is the one that `path` has.
     Raises ModelError for the shipped bundle without one and for a file that holds no hash.
     """
     beside = digest_path(path)

@@ -15,6 +15,7 @@ from serving.models import BUNDLE, ModelSlot, digest_path
 from serving.telemetry import Board, Metric
 
 POLL_S = 0.5
+FIRST_PAUSES_S = (0.0, 0.1, 0.4)  # before each attempt of a process that starts
 LONGEST_PAUSE_S = 30.0  # between attempts at a file that stays bad
 METRICS = (
     Metric("bonafide_reloads_total", "counter", "Models swapped in while serving, over all workers."),
@@ -34,7 +35,12 @@ class Outcome(NamedTuple):
 
 def load_first(slot: ModelSlot, path: Path, threads: int) -> None:
     """The model that a process starts with; for a bad `path` the shipped one, and a problem to report."""
-    if slot.load(path, threads) or path == BUNDLE:
+    # A file may be seen between its rename and its digest's, and a worker may start at any moment.
+    for pause_s in FIRST_PAUSES_S:
+        time.sleep(pause_s)
+        if slot.load(path, threads):
+            return
+    if path == BUNDLE:
         return
     problem = slot.problem
     if slot.load(BUNDLE, threads):

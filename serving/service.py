@@ -1,11 +1,13 @@
 """What a worker holds between requests: the model, the scoring thread, the decoder process, the counters."""
 
 import contextlib
+import logging
+import threading
 import time
 from collections.abc import Iterator
 from typing import IO
 
-from serving import reload, telemetry
+from serving import pull, reload, telemetry
 from serving.admission import ScoringThread
 from serving.decoder import DecoderProcess
 from serving.detection import Detection, detect
@@ -16,27 +18,43 @@ from serving.reload import Reloader, load_first
 from serving.settings import Settings
 from serving.telemetry import Board
 
+log = logging.getLogger(__name__)
+
 
 class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = ModelSlot()
-        load_first(self.models, settings.model, settings.threads)
         self.board = Board(telemetry.METRICS + reload.METRICS)
-        self.reloader = Reloader(self.models, settings.model, settings.threads, self.board)
+        self.reloader: Reloader | None = None
         self._scoring = ScoringThread(settings.queue, settings.wait_s)
         self._decoder = DecoderProcess()
+        self._starting = threading.Lock()
+        self._started = False
 
-    def start_worker(self, row: int) -> None:
-        """Called in each worker once it is forked: nothing above has started a thread or a process."""
-        telemetry.claim_row(row)
-        self.board.clear_gauges()
-        self._scoring.in_background(self._decoder.start)
-        self.reloader.start()
+    def start(self, row: int = 0) -> None:
+        """Load the model and start the decoder, once, in the process that will use them.
+
+        A server that forks calls it in each worker, with a row of the counters that no live worker has; else
+        the first request does. Until here no thread and no process was started, so that forking is safe.
+        """
+        with self._starting:
+            if self._started:
+                return
+            telemetry.claim_row(row)
+            self.board.clear_gauges()
+            self._scoring.in_background(self._decoder.start)
+            load_first(self.models, self.settings.model, self.settings.threads)
+            if self.models.problem:
+                log.error("Serving without the model that was asked for: %s", self.models.problem)
+            self.reloader = Reloader(self.models, self.settings.model, self.settings.threads, self.board)
+            self.reloader.start()
+            self._started = True
 
     def stop(self) -> None:
         """End the scoring thread and the decoder process; a worker that exits does so anyway."""
-        self.reloader.stop()
+        if self.reloader is not None:
+            self.reloader.stop()
         self._scoring.stop()
         self._decoder.stop()
 
@@ -93,7 +111,7 @@ class Service:
             text = ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
             lines += ["# HELP bonafide_model_info The model served.", "# TYPE bonafide_model_info gauge"]
             lines.append(f"bonafide_model_info{{{text}}} 1")
-        return lines
+        return [*lines, *pull.metric_lines(self.settings.model.parent)]
 
 
 def _escaped(value: str) -> str:

@@ -16,7 +16,7 @@ class Settings:
     model: Path = BUNDLE  # BONAFIDE_MODEL
     limits: Limits = field(default_factory=Limits)  # BONAFIDE_MAX_MB, BONAFIDE_MAX_S
     threads: int = 1  # of onnxruntime, a worker: BONAFIDE_THREADS
-    queue: int = 8  # clips that may wait for a worker's scoring thread: BONAFIDE_QUEUE
+    queue: int = 16  # clips that may wait for a worker's scoring thread: BONAFIDE_QUEUE
     wait_s: float = 10.0  # the longest they wait: BONAFIDE_WAIT_S
 
     @classmethod

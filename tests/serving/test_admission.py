@@ -1,0 +1,67 @@
+"""The queue before the scoring thread: order, refusal, and room again afterwards."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from serving.admission import Overloaded, ScoringThread
+
+
+def test_results_and_errors_come_through() -> None:
+    scoring = ScoringThread(queue=1, wait_s=5)
+    assert scoring.run(lambda: 42) == 42
+    with pytest.raises(TimeoutError, match="mine"):
+        scoring.run(lambda: (_ for _ in ()).throw(TimeoutError("mine")))
+    scoring.stop()
+
+
+def test_work_is_done_one_at_a_time() -> None:
+    scoring = ScoringThread(queue=20, wait_s=5)
+    running, most = 0, 0
+
+    def work() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.005)
+        running -= 1
+
+    with ThreadPoolExecutor(10) as callers:
+        list(callers.map(lambda _: scoring.run(work), range(20)))
+    assert most == 1
+    scoring.stop()
+
+
+def test_what_finds_no_place_is_refused_at_once_and_has_room_later() -> None:
+    scoring = ScoringThread(queue=1, wait_s=5)
+    release = threading.Event()
+    with ThreadPoolExecutor(2) as callers:
+        accepted = [callers.submit(scoring.run, release.wait) for _ in range(2)]
+        while not scoring.full:
+            time.sleep(0.001)
+        start = time.monotonic()
+        with pytest.raises(Overloaded) as raised:
+            scoring.run(lambda: None)
+        assert time.monotonic() - start < 1
+        assert raised.value.retry_after_s >= 1
+        release.set()
+        assert [future.result() for future in accepted] == [True, True]
+    assert scoring.run(lambda: "room") == "room"
+    scoring.stop()
+
+
+def test_what_waits_too_long_is_refused_and_never_run() -> None:
+    scoring = ScoringThread(queue=1, wait_s=0.05)
+    release, ran = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as callers:
+        first = callers.submit(scoring.run, release.wait)
+        time.sleep(0.02)
+        with pytest.raises(Overloaded):
+            scoring.run(ran.set)
+        release.set()
+        assert first.result()
+    assert scoring.run(lambda: 1) == 1
+    assert not ran.is_set()
+    scoring.stop()

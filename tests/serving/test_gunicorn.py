@@ -1,0 +1,117 @@
+"""The real server: two workers, one set of counters, and a worker's death is not the service's."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving.conftest import encode, noise
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def call(port: int, path: str, content: bytes | None = None) -> tuple[int, str]:
+    """Status and body; a POST of a raw clip if there is content."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        headers = {"Content-Type": "audio/wav"} if content else {}
+        connection.request("POST" if content else "GET", path, content, headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def wait_for(port: int, path: str = "/readyz") -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        try:
+            if call(port, path)[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{path} did not answer 200 within {START_S} s")
+
+
+@pytest.fixture(scope="module")
+def server(model_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "BONAFIDE_MODEL": str(model_path), "WEB_CONCURRENCY": "2"}
+    process = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment)
+    try:
+        wait_for(port)
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("needs /proc")
+    return [int(pid) for pid in children.read_text().split()]
+
+
+def fakes(port: int) -> float:
+    text = call(port, "/metrics")[1]
+    return next(float(line.split()[1]) for line in text.splitlines() if 'outcome="fake"' in line)
+
+
+def test_every_worker_reports_the_sum_of_all(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    _, port = server
+    before = fakes(port)
+    for _ in range(6):  # each over a connection of its own, so over both workers
+        status, body = call(port, "/api/detect", encode(noise(1)))
+        assert status == 200
+        assert json.loads(body)["verdict"] == "fake"
+    assert {fakes(port) for _ in range(6)} == {before + 6}
+
+
+def test_a_killed_worker_is_replaced_and_no_count_is_lost(
+    server: tuple[subprocess.Popen[bytes], int],
+) -> None:
+    process, port = server
+    call(port, "/api/detect", encode(noise(1)))
+    before, victims = fakes(port), workers_of(process)
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and (
+        set(workers_of(process)) & set(victims) or len(workers_of(process)) < 2
+    ):
+        time.sleep(0.1)
+    wait_for(port)
+    assert call(port, "/api/detect", encode(noise(1)))[0] == 200
+    assert fakes(port) == before + 1
+
+
+def test_termination_is_clean(model_path: Path) -> None:
+    """Workers end by themselves: no abort from what was loaded before the fork, no decoder left behind."""
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "BONAFIDE_MODEL": str(model_path), "WEB_CONCURRENCY": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(port)
+    assert call(port, "/api/detect", encode(noise(1)))[0] == 200
+    process.terminate()
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "SIGABRT" not in log and "SIGKILL" not in log and "terminate called" not in log
