@@ -47,7 +47,7 @@ class Located:
 
 
 def make(clips: Sequence[Clip], count: int, seed: int = SEED) -> list[Splice]:
-    """`count` splices of each kind, from at most POOL clips spread over sources; unreadable ones are left out.
+    """`count` splices of each kind, from at most POOL clips spread over sources, without unreadable ones.
 
     Raises ValueError where the clips don't suffice.
     """
