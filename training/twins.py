@@ -12,27 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from tqdm import tqdm
 
-from serving.audio import SAMPLE_RATE, load
+from serving.audio import load
+from training import storage
 from training.copysynthesis import LICENCES, VOCODERS, twin
 
-COLUMNS = (
-    "file",
-    "label",
-    "attack",
-    "source",
-    "speaker",
-    "language",
-    "original_rate_hz",
-    "seconds",
-    "licence",
-    "twin_of",
-)
-OPUS_SHARE = (
-    0.9  # of twins go through Opus as nine tenths of the originals did: the codec must not tell the label
-)
+COLUMNS = (*storage.COLUMNS, "twin_of")
 
 
 @dataclass(frozen=True)
@@ -47,29 +33,12 @@ def _rng(job: Job) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
-def _write(path: Path, samples: np.ndarray, rng: np.random.Generator) -> Path:
-    """Write whole (temporary name, then rename), as Opus at 24 to 64 kbit/s or as FLAC."""
-    if rng.random() < OPUS_SHARE:
-        kbps = rng.uniform(24, 64)
-        final, options = (
-            path.with_suffix(".opus"),
-            {"format": "OGG", "subtype": "OPUS", "compression_level": 1 - (kbps - 6) / 250},
-        )
-    else:
-        final, options = path.with_suffix(".flac"), {"format": "FLAC", "subtype": "PCM_16"}
-    part = final.with_name(final.name + ".part")
-    soundfile.write(part, samples, SAMPLE_RATE, **options)
-    os.replace(part, final)
-    return final
-
-
 def make(job: Job) -> Path:
     """Make one twin, or return the one that an earlier run made."""
-    for suffix in (".opus", ".flac"):
-        if (done := job.target.with_suffix(suffix)).exists():
-            return done
+    if done := storage.written(job.target):
+        return done
     rng = _rng(job)
-    return _write(job.target, twin(load(job.original), job.method, rng), rng)
+    return storage.write_clip(job.target, twin(load(job.original), job.method, rng), rng)
 
 
 def _row(row: dict[str, str], method: str, path: Path, out: Path) -> dict[str, str]:
@@ -99,10 +68,8 @@ def main() -> None:
     jobs = [Job(args.protocol.parent / r["file"], args.out / m / Path(r["file"]).stem, m) for r, m in wanted]
     with multiprocessing.Pool(args.jobs) as pool:
         paths = list(tqdm(pool.imap(make, jobs, chunksize=8), total=len(jobs), unit="twin"))
-    with (args.out / "twins.tsv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, delimiter="\t", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(_row(r, m, path, args.out) for (r, m), path in zip(wanted, paths, strict=True))
+    rows = (_row(r, m, path, args.out) for (r, m), path in zip(wanted, paths, strict=True))
+    storage.write_protocol(args.out / "twins.tsv", rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Speech that comes in packages -> training clips: recorded in Debian's, spoken by synthesisers."""
