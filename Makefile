@@ -36,7 +36,7 @@ setup: .venv/.ready .venv-serve/.ready ## Make both environments: serving alone,
 
 serve: .venv-serve/.ready ## Serve the shipped model and the page on PORT (8000)
 	@echo "Bonafide: open http://localhost:$(PORT)/ (stop with Ctrl-C)"
-	@exec env PATH="$(CURDIR)/.venv-serve/bin:$$PATH" PORT=$(PORT) sh -c "exec $$(sed -n 's/^web: *//p' Procfile)"
+	@exec env PATH="$(CURDIR)/.venv-serve/bin:$$PATH" PORT=$(PORT) sh -c "exec env $$(sed -n 's/^web: *//p' Procfile)"
 
 train: .venv/.ready ## Train on DATA=<protocol or folder>; without it a smoke run; ARGS="--set epochs=3 ..."
 	$(FULL) -m training.train $(if $(DATA),--data "$(DATA)") $(ARGS)
