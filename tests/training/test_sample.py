@@ -34,6 +34,7 @@ def test_every_clip_is_sound_that_the_decoder_accepts(made: Path) -> None:
 
 def test_it_is_known_as_smoke_from_any_of_its_clips(made: Path) -> None:
     clips = read(made, "train")
+    assert {clip.source for clip in clips} == {"smoke:espeak-ng", "smoke:stand-in"}
     assert all(sample.is_smoke([clip]) for clip in clips)
     assert not sample.is_smoke([Clip(Path("a.wav"), "spoof", source="corpus")])
     assert not sample.is_smoke([])
