@@ -12,8 +12,7 @@ BAND_FLOOR_DB = -60.0  # below the strongest band: nothing was recorded there
 CLIPPED_AT = 0.99  # of full scale; resampling moves flattened tops a little
 LEVELS_DB = np.arange(-120, 61)  # histogram of frame levels, 1 dB a bin
 SPEECH_RANGE_DB = 30.0  # below the loud frames: the quiet parts of speech
-ABOVE_FLOOR_DB = 6.0
-STEADY_RANGE_DB = 8.0  # noise, hum and tones vary less; speech varies more
+ABOVE_FLOOR_DB = 6.0  # noise, hum and tones vary less than this; speech varies more
 
 SHORT_S = 2.0
 NARROW_HZ = 5_000.0
@@ -89,8 +88,6 @@ class QualityMeter:
         below = np.cumsum(self._levels) / self._frames
         floor_db = float(LEVELS_DB[np.searchsorted(below, 0.10)])
         loud_db = float(LEVELS_DB[np.searchsorted(below, 0.95)])
-        if loud_db - floor_db < STEADY_RANGE_DB:
-            return 0.0
         least_db = max(floor_db + ABOVE_FLOOR_DB, loud_db - SPEECH_RANGE_DB)
         return float(self._levels[least_db <= LEVELS_DB].sum() / self._frames)
 
