@@ -1,9 +1,9 @@
 """The served bundle, replaced all or nothing: `detector.onnx`, its digest and the audit log in one folder.
 
 The rename of detector.onnx is the moment of change. Before it, a note of the intended change is on disk and
-the digest file names both files, so that a server may verify whichever it finds; whoever comes next after a
-kill reads the note and the file that is there, and takes the change back or completes it (`recover`).
-Promoted files are also kept by digest in a store, so that a rollback restores the same bytes.
+the digest file names both files, so that a server may verify whichever it finds (`replace_model`). Whoever
+comes next after a kill reads the note and the file that is there, and takes the change back or completes it
+(`recover`). Promoted files are also kept by digest in a store, so that a rollback restores the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from export import history
 from export.history import Bundle, Change
-from serving.whole import sha256_of, sync_folder, write_whole
+from serving.whole import replace_model, sha256_of, sync_folder, write_digests, write_whole
 
 MODEL = "detector.onnx"
 DIGEST = "detector.onnx.sha256"
@@ -58,15 +58,6 @@ def digest_of(folder: Path) -> str:
     return sha256_of(path.read_bytes()) if path.exists() else ""
 
 
-def _write_digests(folder: Path, *digests: str) -> None:
-    """In sha256sum's format; two lines only while a change is under way."""
-    lines = [f"{digest}  {MODEL}\n" for digest in dict.fromkeys(digests) if digest]
-    if lines:
-        write_whole(folder / DIGEST, "".join(lines).encode())
-    else:
-        _remove(folder / DIGEST)
-
-
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """One change at a time; the lock is on the folder itself and dies with its process."""
@@ -94,8 +85,7 @@ def swap(folder: Path, store: Store, model: bytes, change: Change, settle: Calla
         store.keep((folder / MODEL).read_bytes())
     store.keep(model)
     write_whole(folder / NOTE, json.dumps(dataclasses.asdict(change)).encode())
-    _write_digests(folder, change.before.sha256, change.after.sha256)
-    write_whole(folder / MODEL, model)
+    replace_model(folder / MODEL, model)
     _finish(folder, change, settle)
 
 
@@ -111,14 +101,17 @@ def recover(folder: Path, settle: Callable[[Change], None]) -> str:
     if digest_of(folder) == change.after.sha256:
         _finish(folder, change, settle)
         return f"Completed the interrupted {change.action} of version {change.after.version}."
-    _write_digests(folder, change.before.sha256)
+    if change.before.sha256:
+        write_digests(folder / MODEL, change.before.sha256)
+    else:
+        _remove(folder / DIGEST)
     _remove(note)
     return f"Took back the interrupted {change.action} of version {change.after.version}."
 
 
 def _finish(folder: Path, change: Change, settle: Callable[[Change], None]) -> None:
     """What follows the rename; each step may be done twice."""
-    _write_digests(folder, change.after.sha256)
+    write_digests(folder / MODEL, change.after.sha256)
     history.append(folder, change)
     settle(change)
     _remove(folder / NOTE)

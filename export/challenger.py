@@ -7,7 +7,7 @@ from pathlib import Path
 from export.bundle import DIGEST, MODEL
 from export.promotion import Desk
 from export.versions import CHALLENGER
-from serving.whole import write_whole
+from serving.whole import replace_model
 
 NONE = "none"
 
@@ -22,7 +22,6 @@ def challenge(desk: Desk, number: str, mlruns: Path) -> str:
         return "No challenger."
     version = desk.registry.version(number)
     model = desk.registry.file(version)
-    write_whole(folder / DIGEST, f"{version.sha256}  {MODEL}\n".encode())
-    write_whole(folder / MODEL, model)
+    replace_model(folder / MODEL, model)
     desk.registry.point(CHALLENGER, version)
     return f"Version {version.number} is the challenger: {folder / MODEL}"

@@ -22,6 +22,7 @@ from serving.detector import Detector
 from serving.whole import sha256_of, write_whole
 from training import metrics
 from training.datasets import Clip, DataError, data_fingerprint, read
+from training.robustness import choose
 
 SPLITS = ("dev", "test")
 FEWEST = 5  # clips of a source that can be the worst
@@ -69,8 +70,7 @@ def standing(
         path.write_bytes(model)
         threshold = Detector.open(path).manifest.threshold
         cost = _cost(path, version.sha256, cache, gate.memory_clip_s)
-        tried = next(iter(splits.values()))
-        tried = tried[:: max(1, len(tried) // gate.flips.clips)][: gate.flips.clips]
+        tried = choose(next(iter(splits.values())), gate.flips.clips)
         flips = _flips(path, version.sha256, tried, cache, gate.flips.changes)
     scores = {split: score(model, version.sha256, clips, cache, split) for split, clips in splits.items()}
     rows = {split: (np.array(found.llr), np.array(found.spoof)) for split, found in scores.items()}

@@ -28,6 +28,7 @@ from serving.detector import Detector
 from serving.errors import ClipError, ModelError
 from serving.manifest import Manifest
 from training.datasets import Clip, DataError, read
+from training.robustness import choose
 
 MUST_BE_STATED = (
     "run_id",
@@ -231,9 +232,9 @@ def _check_contrast(name: str, ours: np.ndarray, theirs: np.ndarray, spoof: np.n
 
 def check_flips(candidate: Candidate, gate: Gate) -> list[Check]:
     """A harmless change that flips none of the champion's verdicts may flip none of the candidate's."""
-    clips = candidate.clips[:: max(1, len(candidate.clips) // gate.flips.clips)][: gate.flips.clips]
-    if not clips:
+    if not candidate.clips:
         return [Check("flips", False, candidate.no_clips, "clips to try harmless changes on")]
+    clips = choose(candidate.clips, gate.flips.clips)
     ours = count_flips(candidate.path, clips, gate.flips.changes)
     theirs = (
         count_flips(candidate.champion_path, clips, gate.flips.changes) if candidate.champion_path else {}

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
 from serving.detection import Detection
+from serving.pull import read_status
 from serving.service import Service
 from serving.uploads import digest, receive
 
@@ -70,6 +71,8 @@ def ready() -> tuple[Response, int]:
     detector = models.detector
     name = None if detector is None else f"{detector.manifest.name} {detector.manifest.version}"
     body = {"ready": models.ready, "model": name, "reason": models.problem or None}
+    if (pulled := read_status(service().settings.model.parent)) is not None:
+        body["registry"] = pulled.problem or "ok"  # a registry that is down takes nothing out of rotation
     return jsonify(body), 200 if models.ready else 503
 
 

@@ -19,6 +19,7 @@ from serving.pages import pages
 from serving.service import Service
 from serving.settings import Settings
 from serving.uploads import MULTIPART_BYTES, UploadRequest, too_large
+from serving.v2 import v2
 
 STATUS_OF_CLIP_ERROR = {
     "empty": 400,
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_add_headers)
     app.register_blueprint(api)
     app.register_blueprint(pages)
+    app.register_blueprint(v2)
     _map_errors(app, service)
     return app
 

@@ -91,7 +91,12 @@ class Reloader:
 
     def _stamp(self) -> Stamp:
         """What a rename changes, of the model and of its digest."""
-        return tuple(_file_stamp(path) for path in (self._path, digest_path(self._path)))
+        return stamp_of(self._path)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Changes when a model file or its digest is replaced."""
+    return tuple(_file_stamp(part) for part in (path, digest_path(path)))
 
 
 def _file_stamp(path: Path) -> tuple[int, int, int] | None:

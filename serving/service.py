@@ -4,20 +4,24 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, TypeVar
 
-from serving import pull, reload, telemetry
+from serving import pull, reload, shadow, telemetry
 from serving.admission import ScoringThread
 from serving.decoder import DecoderProcess
 from serving.detection import Detection, detect
 from serving.detector import Detector
+from serving.drift import Drift
 from serving.errors import ModelUnavailable
 from serving.models import ModelSlot
 from serving.reload import Reloader, load_first
 from serving.settings import Settings
+from serving.shadow import Shadow, Tapped
+from serving.shelf import Shelf
 from serving.telemetry import Board
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -25,8 +29,11 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = ModelSlot()
-        self.board = Board(telemetry.METRICS + reload.METRICS)
+        self.board = Board(telemetry.METRICS + reload.METRICS + shadow.METRICS)
         self.reloader: Reloader | None = None
+        self.drift = Drift()
+        self.shadow = Shadow(settings.challenger, settings.shadow_share, self.board)
+        self.shelf = Shelf(self.models, settings.challenger, settings.models, settings.threads)
         self._scoring = ScoringThread(settings.queue, settings.wait_s)
         self._decoder = DecoderProcess()
         self._starting = threading.Lock()
@@ -55,6 +62,7 @@ class Service:
         """End the scoring thread and the decoder process; a worker that exits does so anyway."""
         if self.reloader is not None:
             self.reloader.stop()
+        self.shadow.stop()
         self._scoring.stop()
         self._decoder.stop()
 
@@ -75,12 +83,21 @@ class Service:
         """Score an uploaded clip in turn. Raises ClipError, Overloaded, ModelError, ModelUnavailable."""
         return self._scoring.run(lambda: self._score(file))
 
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Other scoring than of an uploaded clip, in the same queue. Raises Overloaded, and as `work`."""
+        return self._scoring.run(work)
+
     def _score(self, file: IO[bytes]) -> Detection:
         detector = self.detector()
         start = time.monotonic()
-        with self._decoder.open(file, self.settings.limits) as clip:
+        shadowed = self.shadow.chosen()
+        with self._decoder.open(file, self.settings.limits) as opened:
+            clip = Tapped(opened) if shadowed else opened
             detection = detect(clip, detector)
-        self.board.add("bonafide_scoring_seconds_total", time.monotonic() - start)
+        seconds = time.monotonic() - start
+        self.board.add("bonafide_scoring_seconds_total", seconds)
+        if isinstance(clip, Tapped):
+            self.shadow.offer(clip, detection, seconds)
         return detection
 
     @contextlib.contextmanager
@@ -98,6 +115,7 @@ class Service:
         self.board.add("bonafide_windows_total", len(verdict.windows))
         self.board.add("bonafide_upload_bytes_total", size)
         self.board.observe("bonafide_detect_seconds", seconds)
+        self.drift.add(detection)
 
     def count_refusal(self, code: str) -> None:
         self.board.add("bonafide_detections_total", label=code)
@@ -111,6 +129,7 @@ class Service:
             text = ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
             lines += ["# HELP bonafide_model_info The model served.", "# TYPE bonafide_model_info gauge"]
             lines.append(f"bonafide_model_info{{{text}}} 1")
+        lines += self.drift.lines(detector.manifest if detector else None)
         return [*lines, *pull.metric_lines(self.settings.model.parent)]
 
 

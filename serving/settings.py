@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.audio import Limits
-from serving.models import BUNDLE
+from serving.models import BUNDLE, CHALLENGER
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class Settings:
     model: Path = BUNDLE  # BONAFIDE_MODEL
     limits: Limits = field(default_factory=Limits)  # BONAFIDE_MAX_MB, BONAFIDE_MAX_S
     threads: int = 1  # of onnxruntime, a worker: BONAFIDE_THREADS
+    challenger: Path = CHALLENGER  # BONAFIDE_CHALLENGER
+    models: Path | None = None  # folder of further versions for /v2: BONAFIDE_MODELS
+    shadow_share: float = 0.0  # of live clips that the challenger scores too: BONAFIDE_SHADOW_SHARE
     queue: int = 16  # clips that may wait for a worker's scoring thread: BONAFIDE_QUEUE
     wait_s: float = 10.0  # the longest they wait: BONAFIDE_WAIT_S
 
@@ -25,6 +28,9 @@ class Settings:
         standard, limits = cls(), Limits()
         return cls(
             model=Path(environment.get("BONAFIDE_MODEL") or standard.model),
+            challenger=Path(environment.get("BONAFIDE_CHALLENGER") or standard.challenger),
+            models=Path(environment["BONAFIDE_MODELS"]) if environment.get("BONAFIDE_MODELS") else None,
+            shadow_share=min(_number(environment, "BONAFIDE_SHADOW_SHARE", standard.shadow_share), 1.0),
             limits=Limits(
                 max_bytes=int(_number(environment, "BONAFIDE_MAX_MB", limits.max_bytes / 2**20) * 2**20),
                 max_s=_number(environment, "BONAFIDE_MAX_S", limits.max_s),

@@ -53,6 +53,11 @@ def claim_row(row: int) -> None:
     _row = row % ROWS
 
 
+def current_row() -> int:
+    """The row that this process counts in."""
+    return _row
+
+
 class Board:
     """The counters. Make it before forking."""
 
@@ -91,6 +96,19 @@ class Board:
             if metric.kind == "gauge":
                 first = self._first[metric.name]
                 self._cells[_row, first : first + metric.columns()] = 0
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Start these metrics anew, in this worker's row."""
+        with self._lock:
+            for name in names:
+                first = self._first[name]
+                self._cells[_row, first : first + self._kinds[name].columns()] = 0
+
+    def totals(self, name: str) -> list[float]:
+        """The columns of one metric over all workers: by label, or a histogram's buckets, count and sum."""
+        first = self._first[name]
+        found: list[float] = self._cells[:, first : first + self._kinds[name].columns()].sum(axis=0).tolist()
+        return found
 
     def render(self, extra: Iterable[str] = ()) -> str:
         """All series in Prometheus' text format 0.0.4; `extra` lines go at the end."""

@@ -37,3 +37,23 @@ def sync_folder(folder: Path) -> None:
 def sha256_of(content: bytes) -> str:
     """Hexadecimal SHA-256 of `content`."""
     return hashlib.sha256(content).hexdigest()
+
+
+def write_digests(model: Path, *digests: str) -> None:
+    """States beside a model file which SHA-256 it may have, as sha256sum would."""
+    beside = model.with_name(model.name + ".sha256")
+    write_whole(beside, "".join(f"{digest}  {model.name}\n" for digest in digests).encode())
+
+
+def replace_model(model: Path, content: bytes) -> None:
+    """Puts a model file and its digest in place: whoever reads, after a kill too, finds what verifies.
+
+    The rename of the model is the moment of change; around it the digest file states both files' digests.
+    """
+    new = sha256_of(content)
+    if model.exists() and (old := sha256_of(model.read_bytes())) != new:
+        write_digests(model, old, new)
+    else:
+        write_digests(model, new)
+    write_whole(model, content)
+    write_digests(model, new)

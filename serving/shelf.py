@@ -1,0 +1,67 @@
+"""Models that can be asked for by name and version: the served one, the challenger, and others beside them.
+
+Others are `*.onnx` files in the folder that BONAFIDE_MODELS names. Each is opened when it is first asked for,
+and again when its file changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from serving.detector import Detector
+from serving.errors import ModelError
+from serving.models import ModelSlot, stated_sha256
+from serving.reload import Stamp, stamp_of
+
+MOST_OPEN = 4
+
+
+class Shelf:
+    """Models by name and version. A file that does not open is left out; `problems` says why."""
+
+    def __init__(self, slot: ModelSlot, challenger: Path, folder: Path | None, threads: int) -> None:
+        self._slot, self._challenger, self._folder, self._threads = slot, challenger, folder, threads
+        self._open: dict[Path, tuple[Stamp, Detector]] = {}
+        self._lock = threading.Lock()
+        self.problems: dict[str, str] = {}  # file name -> why it is left out
+
+    def models(self) -> list[Detector]:
+        """Every model there is, the served one first; of two with one name and version the first counts."""
+        served = self._slot.detector
+        found = {(served.manifest.name, served.manifest.version): served} if served else {}
+        for path in self._paths():
+            detector = self._get(path)
+            if detector is not None:
+                found.setdefault((detector.manifest.name, detector.manifest.version), detector)
+        return list(found.values())
+
+    def find(self, name: str, version: str | None) -> Detector | None:
+        """The served version where none is asked for, else the one that is; None where there is none."""
+        served = self._slot.detector
+        if served is not None and served.manifest.name == name and version in (None, served.manifest.version):
+            return served
+        named = [detector for detector in self.models() if detector.manifest.name == name]
+        if version is None:
+            return named[0] if named else None
+        return next((detector for detector in named if detector.manifest.version == version), None)
+
+    def _paths(self) -> list[Path]:
+        others = sorted(self._folder.glob("*.onnx")) if self._folder is not None else []
+        return [path for path in (self._challenger, *others) if path.exists()][:MOST_OPEN]
+
+    def _get(self, path: Path) -> Detector | None:
+        stamp = stamp_of(path)
+        with self._lock:
+            held = self._open.get(path)
+            if held is not None and held[0] == stamp:
+                return held[1]
+            self._open.pop(path, None)
+            try:
+                detector = Detector.open(path, self._threads, stated_sha256(path))
+            except (ModelError, OSError) as error:
+                self.problems[path.name] = str(error)
+                return None
+            self.problems.pop(path.name, None)
+            self._open[path] = (stamp, detector)
+            return detector
