@@ -18,6 +18,7 @@ from typing import Any
 import onnx
 import torch
 
+from export.compact import compact
 from export.parity import TOLERANCE, largest_difference, probe_clips
 from serving.manifest import METADATA_KEY, Manifest
 from serving.whole import write_whole
@@ -93,6 +94,7 @@ def trace(module: torch.nn.Module, window_samples: int, hop_samples: int) -> onn
         )  # fmt: skip
         graph = onnx.load(Path(folder) / "traced.onnx")
     _strip(graph)
+    compact(graph)
     onnx.checker.check_model(graph)
     return graph
 

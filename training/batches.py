@@ -18,7 +18,6 @@ from training.datasets import Clip
 from training.pool import Pool
 
 FADE_SAMPLES = 160  # 10 ms cross-fade at a join
-CODED_SHARE = 0.5
 SEGMENT_S = (0.3, 1.2)  # length of a spliced-in part
 SILENCE_DB = -40.0  # below the clip's loudest frame: such frames teach nothing
 
@@ -30,9 +29,8 @@ class Composition:
     pairs: int  # a real clip and its twin, in one channel
     real: int
     spoof: int
-    splice_share: float = (
-        0.15  # of pairs that become a partial spoof, and again of pairs joined within one label
-    )
+    coded_share: float = 0.35  # of clips taken in the variant that went through a codec
+    splice_share: float = 0.15  # of pairs made partial spoofs, and again of pairs joined within a label
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Batches(IterableDataset[Batch]):
             yield self._batch(rng)
 
     def _crop(self, index: int, rng: np.random.Generator) -> np.ndarray:
-        variant = "coded" if rng.random() < CODED_SHARE else "plain"
+        variant = "coded" if rng.random() < self.composition.coded_share else "plain"
         return crop(self.pool.get(index, variant), self.window, rng)
 
     def _draw(self, label: str, rng: np.random.Generator) -> int:

@@ -18,18 +18,20 @@ class TrainConfig:
     layers: int = 2  # of the encoder
     epochs: int = 16
     steps: int = 250  # batches an epoch
-    pairs: int = 12  # real clips with their twin, a batch
-    real: int = 8  # further real clips, a batch
-    spoof: int = 12  # further spoofs, a batch
+    pairs: int = 8  # real clips with their twin, a batch
+    real: int = 11  # further real clips, a batch
+    spoof: int = 17  # further spoofs, a batch
     splice_share: float = 0.15
-    strength: float = 1.0  # of the post-chain: 0 is none
+    strength: float = 0.6  # of the post-chain: 0 is none
+    coded_share: float = 0.35  # of clips that went through a random codec
+    probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
     trunk_lr: float = 5e-5  # of the pretrained encoder
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     frame_weight: float = 0.3  # of the frames' loss against the windows'
     pair_weight: float = 0.3  # of the ranking loss between a real clip and its twin
-    average: float = 0.998  # decay of the averaged weights, a step
+    average: float = 0.995  # decay of the averaged weights, a step
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -38,7 +40,7 @@ class TrainConfig:
 
 PRESETS = {
     "rescnn": TrainConfig(),
-    "encoder": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW),
+    "encoder": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, probe_batches=500, lr=3e-4),
     "seed": TrainConfig(
         architecture="seed", window_samples=8_000, hop_samples=4_000, splice_share=0.0, frame_weight=0.0
     ),
@@ -51,7 +53,5 @@ def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
         raise ValueError(f"Architecture is {architecture!r}; expected one of {', '.join(PRESETS)}.")
     unknown = set(changes) - set(TrainConfig.__dataclass_fields__)
     if unknown:
-        raise ValueError(
-            f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig."
-        )
+        raise ValueError(f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig.")
     return replace(PRESETS[architecture], **changes)

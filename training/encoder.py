@@ -80,25 +80,63 @@ class Trunk(nn.Module):
             layer.load(weights, index)
 
 
+class Standardise(nn.Module):
+    """Per dimension to mean 0 and deviation 1 by fixed statistics: a few of Whisper's dimensions are so
+    large that they
+    would drown the rest."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
+    def measure(self, x: Tensor) -> None:
+        """Take the statistics of x (n, width)."""
+        self.mean.copy_(x.mean(dim=0))
+        self.deviation.copy_(x.std(dim=0) + 1e-4)
+
+
 class Head(nn.Module):
-    """Frames (M, T, width) -> window logit (M,) by attentive statistics (Okabe et al. 2018), and frame
-    logits (M, T).
+    """Tokens (M, T, width) -> window logit (M,) from their mean and deviation, frame logits (M, T /
+    group).
     """
 
-    def __init__(self, width: int, hidden: int = 128, dropout: float = 0.2) -> None:
+    def __init__(self, width: int, group: int, hidden: int = 256, dropout: float = 0.3) -> None:
         super().__init__()
-        self.project = nn.Sequential(
-            nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, hidden), nn.GELU()
+        self.group = group  # tokens a frame
+        self.statistics_scale, self.frame_scale = Standardise(2 * width), Standardise(width)
+        self.window = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, 1),
         )
-        self.attention, self.frame = nn.Linear(hidden, 1), nn.Linear(hidden, 1)
-        self.window = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * hidden, 1))
+        self.frame = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(width, hidden // 2),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden // 2, 1),
+        )
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.project(frames)
-        weight = torch.softmax(self.attention(x), dim=1)
-        mean = (weight * x).sum(dim=1)
-        deviation = ((weight * x * x).sum(dim=1) - mean * mean).clamp(min=1e-5).sqrt()
-        return self.window(torch.cat([mean, deviation], dim=1))[:, 0], self.frame(x)[:, :, 0]
+    def frames(self, tokens: Tensor) -> Tensor:
+        """(M, T, width) -> (M, T / group, width): means over groups of neighbours."""
+        return tokens.reshape(tokens.shape[0], -1, self.group, tokens.shape[2]).mean(dim=2)
+
+    @staticmethod
+    def statistics(tokens: Tensor) -> Tensor:
+        """(M, T, width) -> (M, 2 width)"""
+        mean = tokens.mean(dim=1)
+        spread = ((tokens - mean[:, None]) ** 2).mean(dim=1).clamp(min=1e-8).sqrt()
+        return torch.cat([mean, spread], dim=1)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        window = self.window(self.statistics_scale(self.statistics(tokens)))[:, 0]
+        return window, self.frame(self.frame_scale(self.frames(tokens)))[:, :, 0]
 
 
 class EncoderNet(nn.Module):
@@ -110,24 +148,23 @@ class EncoderNet(nn.Module):
         self.mel = LogMel()
         self.token_samples = 2 * self.mel.power.hop
         self.trunk = Trunk(layers, window_samples // self.token_samples)
-        self.head = Head(WIDTH * (layers + 1))
+        self.head = Head(WIDTH * (layers + 1), frame_hop_samples // self.token_samples)
         self.half: tuple[
             Trunk, ...
-        ] = ()  # in training the trunk's bfloat16 stand-in, in a tuple to keep it out of the state
+        ] = ()  # in training the trunk's bfloat16 stand-in; a tuple is kept out of the state
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+    def tokens(self, waveform: Tensor) -> Tensor:
+        """(B, N) -> (B * W, T, width), all states of the trunk side by side."""
         windows = cut(waveform, self.window_samples, self.window_samples)  # (B, W, window)
-        batch, count = windows.shape[0], windows.shape[1]
         mel = self.mel(windows.reshape(-1, self.window_samples))
         if self.training and self.half:
-            tokens = torch.cat(self.half[0](mask(mel).bfloat16()), dim=2).float()
-        else:
-            tokens = torch.cat(self.trunk(mel), dim=2)
-        pooled = tokens.reshape(
-            tokens.shape[0], -1, self.frame_hop_samples // self.token_samples, tokens.shape[2]
-        ).mean(dim=2)
-        window, frame = self.head(pooled)
-        return window.reshape(batch, count), frame.reshape(batch, -1)
+            return torch.cat(self.half[0](mask(mel).bfloat16()), dim=2).float()
+        return torch.cat(self.trunk(mel), dim=2)
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        batch = waveform.shape[0]
+        window, frame = self.head(self.tokens(waveform))
+        return window.reshape(batch, -1), frame.reshape(batch, -1)
 
 
 class Half:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from training.encoder import EncoderNet
 from training.features import Mfcc, cut
+from training.fused import FusedNet
 from training.rescnn import ResCnn
 
 FRAME_HOP_SAMPLES = 640  # 40 ms
@@ -79,8 +80,11 @@ def build(config: dict[str, Any]) -> Detector:
             network = ResCnn(window, hop)
         case "encoder":
             network = EncoderNet(window, FRAME_HOP_SAMPLES, config["layers"])
+        case "fused":
+            encoder = EncoderNet(window, FRAME_HOP_SAMPLES, config["layers"])
+            network = FusedNet(encoder, ResCnn(window, window))
         case other:
-            raise ValueError(f"Architecture is {other!r}; expected seed, rescnn or encoder.")
+            raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
     return Detector(network)
 
 
@@ -92,3 +96,12 @@ def initialised(config: dict[str, Any]) -> Detector:
     if isinstance(detector.network, EncoderNet):
         detector.network.trunk.load_pretrained()
     return detector
+
+
+@torch.no_grad()
+def rounded(network: nn.Module) -> nn.Module:
+    """The network with its weight matrices rounded in place to float16, in which export stores them."""
+    for parameter in network.parameters():
+        if parameter.dim() > 1:
+            parameter.copy_(parameter.half().float())
+    return network

@@ -29,6 +29,7 @@ from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
 from training.outcome import calibrated, facts, log_plots, save
 from training.pool import pool
+from training.probe import probe
 from training.scoring import Logits, score
 
 CACHE = Path("data/pool")
@@ -133,10 +134,14 @@ def fit(
     network = models.initialised(config.as_dict()).network
     train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
     shape = geometry(network, config)
-    composition = Composition(config.pairs, config.real, config.spoof, config.splice_share)
+    composition = Composition(
+        config.pairs, config.real, config.spoof, config.coded_share, config.splice_share
+    )
     clips = [clip for part in lists for clip in part]
     source = Batches(clips, twins, train_pool, composition, shape, config.strength, config.seed)
     batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
+    if config.probe_batches:
+        probe(network, batches, config)
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
     best = -1.0
@@ -152,7 +157,7 @@ def fit(
             best = measured["dev_auc"]
             torch.save(average.module.state_dict(), out)
     network.load_state_dict(torch.load(out, weights_only=True))
-    return network.eval()
+    return models.rounded(network).eval()
 
 
 def run(config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, name: str) -> str:

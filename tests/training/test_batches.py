@@ -1,0 +1,65 @@
+"""Batches hold what they say: pairs share a channel, halves are even, masks and silence are where they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.batches import Batches, Composition, join
+from training.datasets import Clip
+from training.pool import Part, Pool
+
+WINDOW = 30_720
+
+
+def clip(name: str, label: str, attack: str = "-") -> Clip:
+    return Clip(Path(f"{name}.flac"), label, attack, "unknown", "here", "train")
+
+
+@pytest.fixture
+def batches() -> Batches:
+    clips = [clip("a", "bonafide"), clip("b", "bonafide"), clip("c", "spoof", "tts")]
+    twins = [clip("x/a", "spoof", "copy:v"), clip("x/b", "spoof", "copy:v")]
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((3, 40_000)) * 3000
+    waves = np.concatenate([noise, -noise[:2]]).astype(np.int16)  # a twin is its original upside down
+    part = Part({v: waves.reshape(-1) for v in ("plain", "coded")}, np.arange(6) * 40_000)
+    composition = Composition(pairs=3, real=2, spoof=2, splice_share=0.0)
+    return Batches(clips, twins, Pool([part]), composition, (WINDOW, 640, 48), strength=0.0, seed=1)
+
+
+def test_a_pair_is_one_stretch_of_a_clip_and_of_its_twin(batches: Batches) -> None:
+    batch = next(iter(batches))
+    for k in range(3):
+        assert torch.allclose(batch.waveform[2 * k], -batch.waveform[2 * k + 1], atol=2e-4)
+        assert batch.spoof[2 * k : 2 * k + 2].tolist() == [0.0, 1.0]
+
+
+def test_a_batch_is_half_real(batches: Batches) -> None:
+    batch = next(iter(batches))
+    assert batch.spoof.mean() == 0.5
+    assert torch.equal(batch.frame_spoof, batch.spoof[:, None].expand(-1, 48))
+
+
+def test_the_same_seed_gives_the_same_batches(batches: Batches) -> None:
+    first, second = next(iter(batches)), next(iter(batches))
+    assert torch.equal(first.waveform, second.waveform)
+
+
+def test_silent_frames_carry_no_weight(batches: Batches) -> None:
+    waveform = np.random.default_rng(0).standard_normal((1, WINDOW)).astype(np.float32)
+    waveform[:, : WINDOW // 2] *= 1e-4
+    _, weight = batches._frame_facts(waveform)
+    assert weight[0, :23].sum() == 0 and weight[0, 25:].min() == 1
+
+
+def test_a_join_replaces_exactly_the_masked_stretch() -> None:
+    base, insert = np.full(WINDOW, 0.1, np.float32), np.full(WINDOW, -0.1, np.float32)
+    joined, mask = join(base, insert, np.random.default_rng(4))
+    inside = np.flatnonzero(mask)
+    assert 0.3 * 16_000 <= len(inside) <= 1.2 * 16_000
+    middle = inside[len(inside) // 2]
+    assert joined[middle] == pytest.approx(-0.1) and mask[middle] == 1
+    far = np.convolve(mask, np.ones(800), mode="same") == 0
+    assert np.allclose(joined[far], 0.1)

@@ -1,0 +1,117 @@
+"""Two runs, an encoder and a rescnn -> one run whose network adds their logits, weighted and calibrated on
+dev.
+
+    python -m training.fuse --encoder RUN --small RUN --data ../shared/corpus/train.tsv
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+from training import models, tracking
+from training.calibrate import source_weights
+from training.config import TrainConfig, configure
+from training.datasets import Clip, read
+from training.fused import FusedNet
+from training.outcome import Facts, log_plots, save
+from training.pool import Pool, pool
+from training.scoring import Logits, score
+from training.train import CACHE
+
+
+def _weights(first: np.ndarray, second: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> torch.Tensor:
+    """(2,) weights of two logits by logistic regression on dev, both positive: each network keeps its say."""
+    sign = np.where(spoof, 1.0, -1.0)
+    unit = np.stack([first / first.std(), second / second.std()])
+
+    def cost(x: np.ndarray) -> float:
+        return float(np.sum(weight * np.logaddexp(0, -sign * (np.exp(x[:2]) @ unit + x[2]))))
+
+    best = minimize(cost, np.zeros(3), method="Nelder-Mead").x
+    return torch.tensor(np.exp(best[:2]) / [first.std(), second.std()], dtype=torch.float32)
+
+
+def checkpoint(run_id: str) -> dict[str, Any]:
+    """The checkpoint that a run left in the tracking store."""
+    client, _ = tracking.connect()
+    path = client.download_artifacts(run_id, tracking.CHECKPOINT)
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def network_of(content: dict[str, Any]) -> torch.nn.Module:
+    """The trained network of a checkpoint, without its calibration."""
+    detector = models.build(content["config"])
+    detector.load_state_dict(content["model"])
+    return detector.network.eval()
+
+
+def joined(first: Logits, second: Logits, network: FusedNet, dev: list[Clip]) -> None:
+    """Set the network's weights from both networks' dev logits, for windows by clip means, for frames by
+    frame means.
+    """
+    spoof = np.array([clip.label == "spoof" for clip in dev])
+    each = source_weights(dev)
+    network.window_weight.copy_(_weights(first.clip(), second.clip(), spoof, each))
+    frames = [np.array([f.mean() for f in logits.frame]) for logits in (first, second)]
+    network.frame_weight.copy_(_weights(frames[0], frames[1], spoof, each))
+
+
+def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
+    """One MLflow run that holds the fused network; returns its id."""
+    contents = [checkpoint(r) for r in (encoder_run, small_run)]
+    encoder, small = (network_of(content) for content in contents)
+    dev = read(data, "dev")
+    config = configure("encoder", {"architecture": "fused", "layers": contents[0]["config"]["layers"]})
+    dev_pool = pool([dev], CACHE)
+    network = FusedNet(encoder, small)
+    windows = [score(part, dev_pool, len(dev), config) for part in (encoder, small)]
+    joined(windows[0], windows[1], network, dev)
+    return record(network.eval(), config, contents, dev, dev_pool, name, (encoder_run, small_run))
+
+
+def record(
+    network: FusedNet,
+    config: TrainConfig,
+    contents: list[dict[str, Any]],
+    dev: list[Clip],
+    dev_pool: Pool,
+    name: str,
+    runs: tuple[str, str],
+) -> str:
+    """Calibrate on dev and log the checkpoint, its parts' run ids and the plots."""
+    facts = contents[0]["manifest"]
+    described = Facts(facts["trained_on"], facts["data_fingerprint"], facts["git_commit"], facts["smoke"])
+    _, experiment = tracking.connect()
+    with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
+        mlflow.set_tags(described.tags())
+        mlflow.log_params(config.as_dict() | {"encoder_run": runs[0], "small_run": runs[1]})
+        logits = score(network, dev_pool, len(dev), config)
+        folder = Path(f"data/runs/{active.info.run_id}")
+        folder.mkdir(parents=True, exist_ok=True)
+        save(network, config, logits, dev, described, folder / tracking.CHECKPOINT)
+        mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
+        log_plots(logits, dev)
+        print(f"run {active.info.run_id}")
+        return str(active.info.run_id)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--encoder", required=True, help="MLflow run id of the encoder")
+    parser.add_argument("--small", required=True, help="MLflow run id of the rescnn")
+    parser.add_argument("--data", type=Path, required=True, help="protocol whose dev split is used")
+    parser.add_argument("--name", default="fused")
+    args = parser.parse_args()
+    run(args.encoder, args.small, args.data, args.name)
+
+
+if __name__ == "__main__":
+    main()

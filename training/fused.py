@@ -1,0 +1,33 @@
+"""Two networks over the same windows, their logits added: encoder and small CNN see different things."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.encoder import EncoderNet
+from training.features import cut
+from training.rescnn import ResCnn
+
+
+class FusedNet(nn.Module):
+    """(B, N) -> window logits (B, W) and frame logits (B, F): weighted sums; window == hop."""
+
+    def __init__(self, encoder: EncoderNet, small: ResCnn) -> None:
+        super().__init__()
+        self.encoder, self.small = encoder, small
+        self.window_samples = encoder.window_samples
+        self.register_buffer("window_weight", torch.ones(2))
+        self.register_buffer("frame_weight", torch.ones(2))
+        frames = encoder.window_samples // encoder.frame_hop_samples
+        # The CNN has no frames at a window's edges, where its field would leave the window.
+        self.side = (frames - small.frames_per_window) // 2
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        batch = waveform.shape[0]
+        windows = cut(waveform, self.window_samples, self.window_samples)
+        first, first_frame = self.encoder(waveform)
+        second, second_frame = self.small(windows.reshape(-1, self.window_samples))
+        edges = functional.pad(second_frame[:, None], (self.side, self.side), mode="replicate")
+        window = self.window_weight[0] * first + self.window_weight[1] * second.reshape(batch, -1)
+        frame = self.frame_weight[0] * first_frame + self.frame_weight[1] * edges.reshape(batch, -1)
+        return window, frame
