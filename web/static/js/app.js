@@ -37,6 +37,7 @@ function take(files) {
   location.hash = "";
   const entries = session.add(files);
   session.awaited = entries[0].id; // the first of what was just added opens itself
+  $("session").scrollIntoView({ block: "nearest" });
 }
 
 async function showServer() {
@@ -50,10 +51,18 @@ async function showServer() {
   }
 }
 
+/** The ways in shrink when a result shows: a button that was just pressed may be gone, and the focus with it. */
+function rescueFocus() {
+  if (!document.activeElement?.checkVisibility() || document.activeElement === document.body) {
+    $("verdict-title").focus({ preventScroll: true });
+  }
+}
+
 session.addEventListener("done", ({ detail: entry }) => {
   if (session.awaited === entry.id || !evidence.entry) {
     open(entry);
-    if (session.awaited === entry.id) $("evidence").scrollIntoView({ block: "start", behavior: "auto" });
+    if (session.awaited === entry.id) $("evidence").scrollIntoView({ block: "start" });
+    rescueFocus();
   } else announce(`${entry.name}: done`);
   session.awaited = session.awaited === entry.id ? null : session.awaited;
 });

@@ -14,7 +14,9 @@ export function bindCompare(session) {
   const sides = SIDES.map((side) => $(`compare-${side}`));
   const refresh = () => {
     const done = session.entries.filter((entry) => entry.status === "done");
-    sides.forEach((select, index) => fillSelect(select, done, index));
+    sides.forEach((select) => fillSelect(select, done));
+    // Two of the same say nothing: until someone chooses, the newest stands beside the one before it.
+    if (sides[0].value === sides[1].value && done.length > 1) sides[1].value = done.find((entry) => entry.id !== sides[0].value).id;
     render(sides.map((select) => session.find(select.value)));
   };
   sides.forEach((select) => select.addEventListener("change", () => render(sides.map((s) => session.find(s.value)))));
@@ -23,7 +25,11 @@ export function bindCompare(session) {
   $("compare-open").addEventListener("click", () => $("compare-file").click());
   $("compare-file").addEventListener("change", async () => {
     try {
-      session.adopt(entryOf(parseReport(await $("compare-file").files[0].text())));
+      const entry = entryOf(parseReport(await $("compare-file").files[0].text()));
+      session.adopt(entry);
+      sides[1].value = entry.id;
+      if (sides[0].value === entry.id) sides[0].value = likeliestPartner(session.entries, entry)?.id ?? "";
+      refresh();
     } catch (error) {
       $("compare-note").textContent = error.message;
     }
@@ -32,11 +38,17 @@ export function bindCompare(session) {
   refresh();
 }
 
-function fillSelect(select, entries, index) {
+/** The same recording if the session has it, else the newest other. */
+function likeliestPartner(entries, imported) {
+  const others = entries.filter((entry) => entry.status === "done" && entry !== imported);
+  return others.find((entry) => entry.sha256 === imported.sha256) ?? others[0];
+}
+
+function fillSelect(select, entries) {
   const kept = select.value;
   const label = (entry) => `${entry.name} · ${entry.result.model.version} · ${wordsOf(entry.result).title}`;
   select.replaceChildren(...entries.map((entry) => el("option", { value: entry.id }, label(entry))));
-  const chosen = entries.find((entry) => entry.id === kept) ?? entries[Math.min(index, entries.length - 1)];
+  const chosen = entries.find((entry) => entry.id === kept) ?? entries[0];
   if (chosen) select.value = chosen.id;
 }
 

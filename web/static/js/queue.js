@@ -5,7 +5,7 @@ import { errorTitle, kindOf, wordsOf } from "./words.js";
 
 const STATES = {
   waiting: () => "Waiting",
-  reading: () => "Reading",
+  reading: () => "Reading the file",
   uploading: ({ progress }) => `Uploading, ${Math.round((progress ?? 0) * 100)} %`,
   scoring: () => "Listening…",
   retrying: ({ wait }) => (wait ? `${wait.reason}. Trying again in ${wait.left} s` : "Trying again"),

@@ -4,7 +4,8 @@ import { measuredOn, wrongRates, wrongSentence } from "./rates.js";
 import { kindOf, LIMITS, wordsOf } from "./words.js";
 
 export const SCHEMA = "bonafide-report/1";
-export const EMBEDDED_ID = "bonafide-report";
+/** Stands right before the data in an HTML report; its signs are escaped everywhere else there. */
+export const EMBEDDED = '<script type="application/json" id="bonafide-report">';
 
 /** entry -> report. Everything that `verify` compares is in `file` and `result`. */
 export function buildReport(entry) {
@@ -32,20 +33,37 @@ export function buildReport(entry) {
 
 /** Text of a report file, JSON or HTML -> report; an Error with a sentence for the user when it is neither. */
 export function parseReport(text) {
-  let source = text;
-  if (/^\s*</.test(text)) {
-    const page = new DOMParser().parseFromString(text, "text/html"); // parsed, never run
-    source = page.getElementById(EMBEDDED_ID)?.textContent ?? "";
-  }
+  const [, inside] = text.split(EMBEDDED);
+  const source = inside === undefined ? text : inside.split("</script>")[0];
   let report;
   try {
     report = JSON.parse(source);
   } catch {
     throw new Error("That file is not a report of Bonafide. Choose the HTML or JSON file that was downloaded here.");
   }
-  const sound = report?.schema === SCHEMA && report.result?.windows && report.result?.spans && report.result?.model && report.file;
-  if (!sound) throw new Error(`That file is no report this page can read (found ${report?.schema ?? "no schema"}, expected ${SCHEMA}).`);
+  if (report?.schema !== SCHEMA) {
+    throw new Error(`That file is no report this page can read (found ${report?.schema ?? "no schema"}, expected ${SCHEMA}).`);
+  }
+  if (!isSound(report)) throw new Error("That report is damaged: values are missing or of the wrong kind. Download it again.");
   return report;
+}
+
+/** A report comes from anywhere: whatever the page computes with has to be there, and be a number. */
+function isSound({ result, manifest, file }) {
+  const stretch = (s) => [s?.start_s, s?.end_s, s?.llr, s?.probability].every(Number.isFinite);
+  const stretches = (list) => Array.isArray(list) && list.every(stretch);
+  const points = manifest?.operating_points ?? [];
+  return (
+    [result?.llr, result?.probability, result?.threshold, result?.duration_s].every(Number.isFinite) &&
+    stretches(result.windows) &&
+    stretches(result.spans) &&
+    ["real", "fake", "inconclusive"].includes(result.verdict) &&
+    [result.model?.name, result.model?.version, result.model?.sha256, file?.name, file?.sha256].every((text) => typeof text === "string") &&
+    Array.isArray(result.notes ?? []) &&
+    Array.isArray(points) &&
+    points.every((point) => [point?.llr, point?.miss, point?.false_alarm].every(Number.isFinite)) &&
+    (!manifest || (manifest.inconclusive?.length === 2 && manifest.inconclusive.every(Number.isFinite)))
+  );
 }
 
 /** report -> an entry of the session, without sound. */

@@ -1,7 +1,7 @@
 // A report -> one HTML file that needs nothing else: style, picture and data inside, no script, fit for printing.
 import { describeClip, describeModel } from "./facts.js";
 import { clock, moment, percent } from "./format.js";
-import { EMBEDDED_ID } from "./report.js";
+import { EMBEDDED } from "./report.js";
 import { flaggedShare, oddsSentence } from "./words.js";
 
 const STYLE = `
@@ -57,6 +57,6 @@ export function reportHtml(report, picture) {
 <h2>Model and settings</h2><table><tbody>${rows(describeModel(entry))}</tbody></table>
 <h2>What this tool cannot know</h2>${list(report.limits)}
 <h2>How to check this report</h2><p>Open the Verify page of a Bonafide server, give it this file and the recording. It compares the SHA-256, scores the recording again and says whether both match.</p>
-<script type="application/json" id="${EMBEDDED_ID}">${embedded(report)}</script>
+${EMBEDDED}${embedded(report)}</script>
 </body></html>`;
 }

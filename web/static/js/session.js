@@ -12,6 +12,7 @@ const AT_ONCE = 2; // jobs running together; a server has few inference slots
 export class Session extends EventTarget {
   entries = history.restore();
   model = null;
+  #added = 0;
 
   #tell(name, entry) {
     this.dispatchEvent(new CustomEvent(name, { detail: entry }));
@@ -33,6 +34,7 @@ export class Session extends EventTarget {
       name: file.name || "pasted recording",
       size: file.size,
       file,
+      order: this.#added++,
       status: "waiting",
     }));
     this.entries.unshift(...entries);
@@ -77,7 +79,8 @@ export class Session extends EventTarget {
 
   #pump() {
     const running = this.entries.filter((entry) => entry.abort).length;
-    const waiting = this.entries.filter((entry) => entry.status === "waiting" && !entry.abort).reverse();
+    const waiting = this.entries.filter((entry) => entry.status === "waiting" && !entry.abort);
+    waiting.sort((a, b) => a.order - b.order);
     waiting.slice(0, Math.max(0, AT_ONCE - running)).forEach((entry) => this.#run(entry));
   }
 

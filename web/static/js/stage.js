@@ -19,6 +19,7 @@ export class Stage {
     this.timeline.addEventListener("pick", ({ detail }) => this.#pick(detail.time));
     this.timeline.addEventListener("range", ({ detail }) => player.play(detail.start, detail.end));
     player.addEventListener("time", () => this.#placePlayhead(player.playing));
+    player.addEventListener("state", () => this.#placePlayhead(player.playing));
     $("zoom-in").addEventListener("click", () => this.timeline.zoomIn(this.player.time));
     $("zoom-out").addEventListener("click", () => this.timeline.zoomOut());
     $("zoom-fit").addEventListener("click", this.timeline.fit);
@@ -128,7 +129,11 @@ export class Stage {
     $("playhead").style.transform = `translateX(${x}px)`;
     $("playhead").hidden = x < 0 || x > $("stage").clientWidth;
     $("clock").textContent = `${clock(time)} / ${clock(this.result?.duration_s ?? 0)}`;
-    if (!this.cells?.length) return;
+    // A slider that changes while it plays would talk over the recording.
+    if (this.cells?.length && !this.player.playing) this.#tellPosition(time);
+  }
+
+  #tellPosition(time) {
     $("stage").setAttribute("aria-valuenow", time.toFixed(2));
     const here = cellAt(this.cells, time);
     const flagged = this.spanAt(time) ? ", in a flagged span" : "";
