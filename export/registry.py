@@ -16,6 +16,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from export.promotion import Desk, Refused, promote, rollback
 from export.to_onnx import ExportError
 from export.versions import Registry, RegistryError, Version
 from serving.errors import ModelError
+from serving.whole import write_whole
 from training.datasets import DataError
 from training.tracking import ROOT
 
@@ -35,6 +37,7 @@ ERRORS = (
     *(BundleError, DataError, ExportError, GateFileError, HistoryError),
     *(MeasureError, ModelError, Refused, RegistryError),
 )
+CHANGING = ("list", "export", "promote", "challenge", "rollback")
 
 
 def desk(chosen: argparse.Namespace) -> Desk:
@@ -203,10 +206,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(name).setLevel(logging.ERROR)
     chosen = parser().parse_args(arguments)
     try:
-        return int(chosen.action(chosen))
+        code = int(chosen.action(chosen))
+        if chosen.command in CHANGING:
+            snapshot(chosen)
+        return code
     except ERRORS as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def snapshot(chosen: argparse.Namespace) -> None:
+    """Leaves the list of versions where serving's models page reads it."""
+    found = desk(chosen)
+    versions = [dataclasses.asdict(version) for version in found.registry.versions()]
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = {"at": at, "served": bundle.digest_of(found.folder), "versions": versions}
+    write_whole(chosen.mlruns / "models.json", json.dumps(facts).encode())
 
 
 if __name__ == "__main__":

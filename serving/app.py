@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
 
+from serving.admin import admin
 from serving.admission import Overloaded
 from serving.api import api
 from serving.errors import ClipError, ModelError, ModelUnavailable
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(api)
     app.register_blueprint(pages)
     app.register_blueprint(v2)
+    app.register_blueprint(admin)
     _map_errors(app, service)
     return app
 

@@ -7,7 +7,8 @@ from serving.errors import ModelError
 from serving.whole import sha256_of
 
 BUNDLE = Path(__file__).resolve().parent / "bundle" / "detector.onnx"
-CHALLENGER = BUNDLE.parents[2] / "mlruns" / "challenger" / "detector.onnx"
+MLRUNS = BUNDLE.parents[2] / "mlruns"
+CHALLENGER = MLRUNS / "challenger" / "detector.onnx"
 
 
 class ModelSlot:

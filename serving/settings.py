@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.audio import Limits
-from serving.models import BUNDLE, CHALLENGER
+from serving.models import BUNDLE, CHALLENGER, MLRUNS
+
+REGISTRY_PYTHON = MLRUNS.parent / ".venv" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,9 @@ class Settings:
     threads: int = 1  # of onnxruntime, a worker: BONAFIDE_THREADS
     challenger: Path = CHALLENGER  # BONAFIDE_CHALLENGER
     models: Path | None = None  # folder of further versions for /v2: BONAFIDE_MODELS
+    mlruns: Path = MLRUNS  # what the models page shows of the registry: BONAFIDE_MLRUNS
+    admin_token: str = field(default="", repr=False)  # for changes: BONAFIDE_ADMIN_TOKEN
+    registry_python: Path = REGISTRY_PYTHON  # with MLflow and torch: BONAFIDE_REGISTRY_PYTHON
     shadow_share: float = 0.0  # of live clips that the challenger scores too: BONAFIDE_SHADOW_SHARE
     queue: int = 16  # clips that may wait for a worker's scoring thread: BONAFIDE_QUEUE
     wait_s: float = 10.0  # the longest they wait: BONAFIDE_WAIT_S
@@ -30,6 +35,9 @@ class Settings:
             model=Path(environment.get("BONAFIDE_MODEL") or standard.model),
             challenger=Path(environment.get("BONAFIDE_CHALLENGER") or standard.challenger),
             models=Path(environment["BONAFIDE_MODELS"]) if environment.get("BONAFIDE_MODELS") else None,
+            mlruns=Path(environment.get("BONAFIDE_MLRUNS") or standard.mlruns),
+            admin_token=environment.get("BONAFIDE_ADMIN_TOKEN", "").strip(),
+            registry_python=Path(environment.get("BONAFIDE_REGISTRY_PYTHON") or standard.registry_python),
             shadow_share=min(_number(environment, "BONAFIDE_SHADOW_SHARE", standard.shadow_share), 1.0),
             limits=Limits(
                 max_bytes=int(_number(environment, "BONAFIDE_MAX_MB", limits.max_bytes / 2**20) * 2**20),

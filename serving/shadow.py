@@ -2,7 +2,7 @@
 
 The worker copies a chosen clip's decoded samples as they pass (clips up to a minute) and hands them over
 after its own verdict; a queue of four bounds what waits, and what finds no place is dropped and counted. A
-challenger that hangs is killed, one that crashes is started again ever more seldom. Samples are held in memory
+challenger that hangs is killed, one that crashes is started again ever more seldom. Samples stay in memory
 alone and only until they are scored; with no share set, none is held at all.
 """
 

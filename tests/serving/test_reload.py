@@ -13,7 +13,7 @@ import pytest
 from export import bundle
 from export.bundle import Bundle, Store
 from export.history import Change
-from serving import reload
+from serving import reload, whole
 from serving.models import ModelSlot
 from serving.reload import Reloader, load_first
 from serving.telemetry import METRICS, Board
@@ -115,14 +115,14 @@ def test_looks_between_any_two_steps_of_a_promotion_never_fail(
     tmp_path: Path, versions: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slot, reloader, board = watched(place(tmp_path / "bundle", versions["1"], "1"))
-    write = bundle.write_whole
+    write = whole.write_whole
 
     def look_then_write(path: Path, content: bytes) -> None:
         reloader.look()
         write(path, content)
         reloader.look()
 
-    monkeypatch.setattr(bundle, "write_whole", look_then_write)
+    monkeypatch.setattr(whole, "write_whole", look_then_write)
     place(tmp_path / "bundle", versions["2"], "2")
     assert served_version(slot) == "2" and slot.ready
     assert "bonafide_reload_failures_total 0.0" in board.render()
