@@ -2,7 +2,7 @@
 import { $, announce, el, icon } from "./dom.js";
 import { fit } from "./draw.js";
 import { describeClip } from "./facts.js";
-import { duration, percent, shortHash, signed } from "./format.js";
+import { duration, percent, plural, shortHash, signed } from "./format.js";
 import { paint } from "./picture.js";
 import { entryOf, parseReport } from "./report.js";
 import { Signal } from "./signal.js";
@@ -82,7 +82,7 @@ function panel(entry) {
     el("p", { class: "eyebrow" }, entry.name),
     el("h2", {}, icon(words.icon), words.title),
     el("p", { class: "figure" }, el("span", {}, percent(entry.result.probability)), el("span", { class: "figure-label" }, "likely AI-generated")),
-    el("canvas", { class: "compare-picture", role: "img", "aria-label": `Confidence map of ${entry.name}: ${entry.result.spans.length} flagged spans` }),
+    el("canvas", { class: "compare-picture", role: "img", "aria-label": `Confidence map of ${entry.name}: ${plural(entry.result.spans.length, "flagged span")}` }),
   );
 }
 
@@ -109,7 +109,7 @@ function fillTable([a, b]) {
     { name: "Verdict", of: ({ result }) => wordsOf(result).title },
     { name: "Likely AI-generated", of: ({ result }) => percent(result.probability) },
     { name: "LLR (threshold)", of: ({ result }) => `${signed(result.llr)} (${signed(result.threshold)})` },
-    { name: "Flagged", of: ({ result }) => `${result.spans.length} spans, ${percent(flaggedShare(result))}` },
+    { name: "Flagged", of: ({ result }) => result.spans.length ? `${plural(result.spans.length, "span")}, ${percent(flaggedShare(result))}` : "nothing" },
     { name: "Duration", of: ({ result }) => duration(result.duration_s) },
     ...clipRows,
     { name: "Model", of: ({ result }) => `${result.model.name} ${result.model.version}, ${shortHash(result.model.sha256)}` },

@@ -13,16 +13,18 @@ h1{font-size:2rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem;bord
 img{width:100%;border:1px solid #d4d9e2;border-radius:4px}figure{margin:0}figcaption{color:#4a5261;font-size:.85rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.25rem .6rem .25rem 0;border-bottom:1px solid #e6e9ef;vertical-align:top}
-tbody th{font-weight:600;width:11rem}td small{display:block;color:#4a5261}td{overflow-wrap:anywhere}
+tbody th{font-weight:600;width:11rem}code{font-size:.8rem}td small{display:block;color:#4a5261}td{overflow-wrap:anywhere}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr,figure,.verdict{break-inside:avoid}}`;
 
 const SIGNS = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const safe = (value) => String(value).replace(/[&<>"']/g, (sign) => SIGNS[sign]);
 
+const valueOf = (value) => (/^[0-9a-f]{64}$/.test(value) ? `<code>${value}</code>` : safe(value));
+
 const rows = (facts) =>
   facts
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([term, value, effect]) => `<tr><th scope="row">${safe(term)}</th><td>${safe(value)}${effect ? `<small>${safe(effect)}</small>` : ""}</td></tr>`)
+    .map(([term, value, effect]) => `<tr><th scope="row">${safe(term)}</th><td>${valueOf(value)}${effect ? `<small>${safe(effect)}</small>` : ""}</td></tr>`)
     .join("");
 
 const spanRows = (spans) =>

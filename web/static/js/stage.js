@@ -110,8 +110,8 @@ export class Stage {
     const [peaks, image] = signal
       ? await Promise.all([signal.peaks(view, width), signal.spectrogram(view, width, height)])
       : [null, null];
-    // Answers to a view that has been left meanwhile would flicker.
-    if (this.timeline.view !== view || this.signal !== signal) return;
+    // Answers to a view or a size that has been left meanwhile would flicker.
+    if (this.timeline.view !== view || this.signal !== signal || Math.round($("wave").clientWidth) !== width) return;
     const wave = fit($("wave"));
     drawWave(wave.context, wave.box, peaks, columns, FULL / (signal?.peak ?? 1), SCREEN);
     drawSpans(wave.context, wave.box, this.result.spans, view, SCREEN);

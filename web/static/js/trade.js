@@ -4,6 +4,7 @@ import { oneIn, rate } from "./format.js";
 import { ratesAt } from "./rates.js";
 
 const BOX = { left: 48, right: 10, top: 12, bottom: 32 };
+const LABEL_PX = 84;
 const SLIDER_STEPS = 200;
 
 export class Trade {
@@ -73,8 +74,8 @@ export class Trade {
       this.#text("lenient", BOX.left, this.height - 6, "start"),
       this.#text("this clip ▲", this.width / 2, this.height - 6, "middle"),
       this.#text("strict", this.width - BOX.right, this.height - 6, "end"),
-      this.#text("real accused", this.#x(this.#half("false_alarm")) + 10, this.#y(0.62), "start", "alarms-label"),
-      this.#text("fakes missed", this.#x(this.#half("miss")) - 10, this.#y(0.62), "end", "misses-label"),
+      this.#text("real accused", Math.max(BOX.left + LABEL_PX, this.#x(this.#half("false_alarm")) - 12), this.#y(0.3), "end", "alarms-label"),
+      this.#text("fakes missed", Math.min(this.width - LABEL_PX, this.#x(this.#half("miss")) + 12), this.#y(0.3), "start", "misses-label"),
     );
     this.#update();
   }
