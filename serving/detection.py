@@ -38,6 +38,7 @@ class Detection:
             "duration_s": verdict.duration_s,
             "windows": _listed(verdict.windows),
             "spans": _listed(verdict.spans),
+            "map": verdict.map._asdict(),
             "clip": {
                 "original_rate_hz": self.facts.original_rate_hz,
                 "channels": self.facts.channels,

@@ -11,6 +11,7 @@ from serving.manifest import Manifest
 
 REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
 DECIMALS = 6  # of every number that is given out
+MAP_STEP_S = 0.16  # finest step of the confidence map: an hour stays a small answer
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,6 +25,14 @@ class Stretch(NamedTuple):
     probability: float  # of spoof
 
 
+class ConfidenceMap(NamedTuple):
+    """Spoof over time on an even grid from the clip's start; the last cell may be cut short by its end."""
+
+    step_s: float
+    llr: tuple[float, ...]
+    probability: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Verdict:
     verdict: str  # REAL, FAKE or INCONCLUSIVE
@@ -33,6 +42,7 @@ class Verdict:
     duration_s: float
     windows: tuple[Stretch, ...]
     spans: tuple[Stretch, ...]
+    map: ConfidenceMap
 
 
 def decide(scores: Scores, manifest: Manifest) -> Verdict:
@@ -40,6 +50,7 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
     if not len(scores.window_llr):
         raise ValueError("There is no window to decide on; a clip needs at least one sample.")
     llr = pool(scores.window_llr, manifest)
+    cells = _cells(scores, manifest)
     starts = scores.window_starts
     ends = np.minimum(starts + manifest.window_samples, scores.total_samples)
     return Verdict(
@@ -49,7 +60,8 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
         threshold=manifest.threshold,
         duration_s=round(scores.total_samples / manifest.sample_rate, DECIMALS),
         windows=_stretches(starts, ends, scores.window_llr, manifest),
-        spans=_spans(scores, manifest),
+        spans=_spans(*cells, scores.total_samples, manifest),
+        map=_map(*cells, manifest),
     )
 
 
@@ -87,15 +99,25 @@ def _stretches(
     return tuple(map(Stretch._make, zip(*(np.round(c, DECIMALS).tolist() for c in columns), strict=True)))
 
 
-def _spans(scores: Scores, manifest: Manifest) -> tuple[Stretch, ...]:
-    cells, cell_samples = _cells(scores, manifest)
+def _map(cells: Floats, cell_samples: int, manifest: Manifest) -> ConfidenceMap:
+    """(cells,) -> means over groups of cells of at least MAP_STEP_S."""
+    group = max(1, round(MAP_STEP_S * manifest.sample_rate / cell_samples))
+    known = np.where(np.isfinite(cells), cells, 0.0)  # what no window covers speaks for neither label
+    first = np.arange(0, len(known), group)
+    llr = np.add.reduceat(known, first) / np.diff(np.append(first, len(known)))
+    step_s = group * cell_samples / manifest.sample_rate
+    columns = (np.round(llr, 3), np.round(probability(llr, manifest), 4))
+    return ConfidenceMap(step_s, *(tuple(column.tolist()) for column in columns))
+
+
+def _spans(cells: Floats, cell_samples: int, total_samples: int, manifest: Manifest) -> tuple[Stretch, ...]:
     rate, rule = manifest.sample_rate, manifest.span
     starts, ends = _runs(cells >= rule["threshold"])
     starts, ends = _close_gaps(starts, ends, rule["gap_s"] * rate / cell_samples)
     first = starts * cell_samples
-    last = np.minimum(ends * cell_samples, scores.total_samples)
+    last = np.minimum(ends * cell_samples, total_samples)
     # A clip shorter than the shortest span can still be flagged as a whole.
-    least = min(rule["min_s"] * rate, scores.total_samples)
+    least = min(rule["min_s"] * rate, total_samples)
     kept = last - first >= least
     sums = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(cells), cells, 0.0))])
     llr = (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)

@@ -123,3 +123,12 @@ def test_an_hour_of_windows_is_decided_at_once() -> None:
     verdict = decide(scores_of([-1.0] * 14_397), MANIFEST)
     assert len(verdict.windows) == 14_397
     assert verdict.windows[-1].end_s == 3600.0
+
+
+def test_the_map_is_the_mean_llr_over_even_cells() -> None:
+    frames = [float(k) for k in range(int(WINDOW / FRAME))]
+    verdict = decide(scores_of([0.0], frames), replace(with_span(smooth_s=0.0), frame_hop_samples=FRAME))
+    group = round(verdict.map.step_s * SAMPLE_RATE / FRAME)
+    assert verdict.map.llr[0] == pytest.approx(np.mean(frames[:group]), abs=1e-3)
+    assert verdict.map.llr[-1] == pytest.approx(np.mean(frames[group * (len(verdict.map.llr) - 1) :]), abs=1e-3)
+    assert len(verdict.map.llr) == len(verdict.map.probability) == -(-len(frames) // group)
