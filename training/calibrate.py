@@ -64,16 +64,3 @@ def threshold_for_false_alarms(llr: np.ndarray, spoof: np.ndarray, rate: float) 
 def threshold_for_misses(llr: np.ndarray, spoof: np.ndarray, rate: float) -> float:
     """The LLR that at most `rate` of the spoofed clips fall below; never above 0."""
     return min(0.0, float(np.quantile(llr[spoof], rate)))
-
-
-def operating_points(llr: np.ndarray, spoof: np.ndarray, count: int = 41) -> list[dict[str, float]]:
-    """What a threshold costs: share of spoofs missed and of real clips flagged at evenly spaced LLRs."""
-    low, high = np.quantile(llr, [0.005, 0.995])
-    return [
-        {
-            "llr": float(t),
-            "miss": float(np.mean(llr[spoof] < t)),
-            "false_alarm": float(np.mean(llr[~spoof] >= t)),
-        }
-        for t in np.linspace(low, high, count)
-    ]

@@ -26,7 +26,7 @@ class TrainConfig:
     coded_share: float = 0.35  # of clips that went through a random codec
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
-    trunk_lr: float = 5e-5  # of the pretrained encoder
+    trunk_lr: float = 1.5e-5  # of the pretrained encoder
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     frame_weight: float = 0.3  # of the frames' loss against the windows'

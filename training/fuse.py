@@ -19,7 +19,7 @@ from training.config import TrainConfig, configure
 from training.datasets import Clip, read
 from training.fused import FusedNet
 from training.outcome import Facts, log_plots, save
-from training.pool import Pool, pool
+from training.pool import pool
 from training.scoring import Logits, score
 from training.train import CACHE
 
@@ -72,15 +72,14 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
     network = FusedNet(encoder, small)
     windows = [score(part, dev_pool, len(dev), config) for part in (encoder, small)]
     joined(windows[0], windows[1], network, dev)
-    return record(network.eval(), config, contents, dev, dev_pool, name, (encoder_run, small_run))
+    return record(network.eval(), config, contents, data.resolve(), name, (encoder_run, small_run))
 
 
 def record(
     network: FusedNet,
     config: TrainConfig,
     contents: list[dict[str, Any]],
-    dev: list[Clip],
-    dev_pool: Pool,
+    data: Path,
     name: str,
     runs: tuple[str, str],
 ) -> str:
@@ -90,8 +89,11 @@ def record(
     _, experiment = tracking.connect()
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         mlflow.set_tags(described.tags())
-        mlflow.log_params(config.as_dict() | {"encoder_run": runs[0], "small_run": runs[1]})
-        logits = score(network, dev_pool, len(dev), config)
+        mlflow.log_params(
+            config.as_dict() | {"encoder_run": runs[0], "small_run": runs[1], "data": str(data)}
+        )
+        dev = read(data, "dev")
+        logits = score(network, pool([dev], CACHE), len(dev), config)
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
         save(network, config, logits, dev, described, folder / tracking.CHECKPOINT)

@@ -2,7 +2,6 @@
 
 import subprocess
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from torch import nn
 
 from serving.audio import SAMPLE_RATE
 from serving.manifest import SCHEMA
+from serving.verdict import smooth
 from training import models, plots, tracking
 from training.calibrate import (
     Affine,
     fit,
-    operating_points,
     source_weights,
     threshold_for_false_alarms,
     threshold_for_misses,
@@ -31,6 +30,8 @@ FALSE_ALARM_RATE = (
     0.03  # of dev's real clips at the shipped threshold: calling a real voice fake is the costly error
 )
 MISS_RATE = 0.05  # of dev's spoofs that may be called real; between the two thresholds no verdict is given
+CONTROL_RATE = 0.015  # of dev's real 3 s clips that may show a span: about 5 % of 10 s clips
+SPAN = {"min_s": 0.3, "gap_s": 0.25, "smooth_s": 0.6}
 LICENCE = "MIT"
 
 
@@ -89,13 +90,22 @@ def figures(llr: np.ndarray, spoof: np.ndarray) -> dict[str, float]:
     }
 
 
+def span_threshold(frame_llr: list[np.ndarray], real: np.ndarray) -> float:
+    """LLR that the smoothed frames of at most CONTROL_RATE of the real clips reach; never below 0."""
+    width = round(SPAN["smooth_s"] * SAMPLE_RATE / models.FRAME_HOP_SAMPLES)
+    peaks = [smooth(f.astype(np.float64), width).max() for f, r in zip(frame_llr, real, strict=True) if r]
+    return max(0.0, float(np.quantile(peaks, 1 - CONTROL_RATE)))
+
+
 def manifest_facts(
-    config: TrainConfig, llr: np.ndarray, clips: list[Clip], described: Facts, frames: bool
+    config: TrainConfig, logits: Logits, maps: Calibration, clips: list[Clip], described: Facts
 ) -> dict[str, Any]:
     """The manifest's fields that training knows; export adds version, run and date."""
     spoof = np.array([c.label == "spoof" for c in clips])
+    llr, frames = maps.window(logits.clip()), bool(len(logits.frame[0]))
     high = threshold_for_false_alarms(llr, spoof, FALSE_ALARM_RATE)
     low = threshold_for_misses(llr, spoof, MISS_RATE)
+    span = span_threshold([maps.frame(f) for f in logits.frame], ~spoof) if frames else high
     return {
         "schema": SCHEMA,
         "name": tracking.MODEL,
@@ -114,11 +124,7 @@ def manifest_facts(
         "prior_log_odds": 0.0,
         "threshold": high,
         "inconclusive": [low, high],
-        "span": {"threshold": max(high, 1.0), "min_s": 0.3, "gap_s": 0.25, "smooth_s": 0.4},
-        "operating_points": operating_points(llr, spoof),
-        "metrics": [
-            {"data": "dev", "split": "dev", "date": date.today().isoformat(), "figures": figures(llr, spoof)}
-        ],
+        "span": {"threshold": span, **SPAN},
         "reference": {"llr_quantiles": [float(q) for q in np.quantile(llr, np.linspace(0, 1, 11))]},
         "licence": LICENCE,
     }
@@ -133,7 +139,7 @@ def save(
     detector.window_calibration.copy_(torch.tensor([maps.window.scale, maps.window.offset]))
     detector.frame_calibration.copy_(torch.tensor([maps.frame.scale, maps.frame.offset]))
     llr = maps.window(logits.clip())
-    manifest = manifest_facts(config, llr, clips, described, frames=bool(len(logits.frame[0])))
+    manifest = manifest_facts(config, logits, maps, clips, described)
     mlflow.log_metrics(figures(llr, np.array([c.label == "spoof" for c in clips])))
     torch.save({"config": config.as_dict(), "model": detector.state_dict(), "manifest": manifest}, path)
 

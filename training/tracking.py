@@ -1,6 +1,7 @@
 """Where runs and versions are kept: the one place for the tracking address, experiment and model name.
 
-The default store is `mlruns/mlflow.db` with its artefacts in `mlruns/artifacts`; `MLFLOW_TRACKING_URI` overrides it.
+The default store is `mlruns/mlflow.db` with its artefacts in `mlruns/artifacts`; `MLFLOW_TRACKING_URI`
+overrides it.
 """
 
 from __future__ import annotations

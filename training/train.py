@@ -5,10 +5,11 @@ encoder --set epochs=12
 """
 
 import argparse
+import copy
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from training.probe import probe
 from training.scoring import Logits, score
 
 CACHE = Path("data/pool")
+MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of fine-tuning in the final weights
 
 
 def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
@@ -142,6 +144,7 @@ def fit(
     batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
     if config.probe_batches:
         probe(network, batches, config)
+    start = copy.deepcopy(network.state_dict())
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
     best = -1.0
@@ -157,7 +160,33 @@ def fit(
             best = measured["dev_auc"]
             torch.save(average.module.state_dict(), out)
     network.load_state_dict(torch.load(out, weights_only=True))
+    if config.probe_batches:
+        towards_start(network, start, lambda: dev_metrics(score(network, dev_pool, len(dev), config), dev))
     return models.rounded(network).eval()
+
+
+def towards_start(
+    network: nn.Module, start: dict[str, Tensor], measure: Callable[[], dict[str, float]]
+) -> None:
+    """Set the network to the best mix, by dev AUC, of its weights and those before fine-tuning (Wortsman et
+    al. 2022).
+
+    Fine-tuning fits the data at hand; the way back towards the pretrained weights keeps more of what holds
+    elsewhere.
+    """
+    tuned = copy.deepcopy(network.state_dict())
+
+    def mix(share: float) -> None:
+        network.load_state_dict({k: start[k] + share * (tuned[k] - start[k]) for k in tuned})
+
+    results = {}
+    for share in MIXES:
+        mix(share)
+        results[share] = measure()["dev_auc"]
+        mlflow.log_metric("mix_dev_auc", results[share], step=round(100 * share))
+    best = max(results, key=lambda share: results[share])
+    print("share of fine-tuning: " + ", ".join(f"{k:g} {v:.4f}" for k, v in results.items()), flush=True)
+    mix(best)
 
 
 def run(config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, name: str) -> str:
@@ -169,7 +198,7 @@ def run(config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, 
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
-        mlflow.log_params(config.as_dict())
+        mlflow.log_params(config.as_dict() | {"data": str(data.resolve())})
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
         network = fit(config, lists, made, dev, folder / "best.pt")

@@ -1,4 +1,6 @@
-"""Batches hold what they say: pairs share a channel, halves are even, masks and silence are where they are."""
+"""Batches hold what they say: pairs share a channel, halves are even, masks and silence are where they
+are.
+"""
 
 from pathlib import Path
 

@@ -7,7 +7,6 @@ import pytest
 
 from training.calibrate import (
     fit,
-    operating_points,
     source_weights,
     threshold_for_false_alarms,
     threshold_for_misses,
@@ -48,10 +47,3 @@ def test_each_label_weighs_the_same_whatever_its_count() -> None:
     clips = [Clip(Path("r"), "bonafide", source="a")] * 5 + [Clip(Path("s"), "spoof", attack="x")] * 95
     weights = source_weights(clips)
     assert weights[:5].sum() == pytest.approx(0.5) and weights[5:].sum() == pytest.approx(0.5)
-
-
-def test_operating_points_trade_misses_for_false_alarms(gaussians: tuple[np.ndarray, np.ndarray]) -> None:
-    points = operating_points(*gaussians)
-    misses, alarms = [p["miss"] for p in points], [p["false_alarm"] for p in points]
-    assert misses == sorted(misses) and alarms == sorted(alarms, reverse=True)
-    assert misses[0] < 0.02 and alarms[-1] < 0.02
