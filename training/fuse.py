@@ -1,7 +1,7 @@
 """Two runs, an encoder and a rescnn -> one run whose network adds their logits, weighted and calibrated on
 dev.
 
-    python -m training.fuse --encoder RUN --small RUN --data ../shared/corpus/train.tsv
+    python -m training.fuse --encoder RUN --small RUN --data corpus/train.tsv
 """
 
 import argparse
@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from training import models, tracking
+from training import tracking
 from training.calibrate import source_weights
+from training.checkpoints import checkpoint, network_of
 from training.config import TrainConfig, configure
 from training.datasets import Clip, read
 from training.fused import FusedNet
@@ -34,21 +35,6 @@ def _weights(first: np.ndarray, second: np.ndarray, spoof: np.ndarray, weight: n
 
     best = minimize(cost, np.zeros(3), method="Nelder-Mead").x
     return torch.tensor(np.exp(best[:2]) / [first.std(), second.std()], dtype=torch.float32)
-
-
-def checkpoint(run_id: str) -> dict[str, Any]:
-    """The checkpoint that a run left in the tracking store."""
-    client, _ = tracking.connect()
-    path = client.download_artifacts(run_id, tracking.CHECKPOINT)
-    content: dict[str, Any] = torch.load(path, weights_only=True)
-    return content
-
-
-def network_of(content: dict[str, Any]) -> torch.nn.Module:
-    """The trained network of a checkpoint, without its calibration."""
-    detector = models.build(content["config"])
-    detector.load_state_dict(content["model"])
-    return detector.network.eval()
 
 
 def joined(first: Logits, second: Logits, network: FusedNet, dev: list[Clip]) -> None:

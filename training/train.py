@@ -1,6 +1,6 @@
 """Clips -> a trained detector in one MLflow run.
 
-python -m training.train --data ../shared/corpus/train.tsv --twins data/twins/twins.tsv --architecture
+python -m training.train --data corpus/train.tsv --twins data/twins/twins.tsv --architecture
 encoder --set epochs=12
 """
 
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from training import models, sample, tracking
 from training.batches import Batch, Batches, Composition
+from training.checkpoints import checkpoint, network_of
 from training.config import PRESETS, TrainConfig, configure
 from training.datasets import Clip, read
 from training.encoder import EncoderNet, Half
@@ -127,13 +128,19 @@ def dev_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
 
 
 def fit(
-    config: TrainConfig, lists: list[list[Clip]], twins: list[Clip], dev: list[Clip], out: Path
+    config: TrainConfig,
+    lists: list[list[Clip]],
+    twins: list[Clip],
+    dev: list[Clip],
+    start_run: str,
+    out: Path,
 ) -> nn.Module:
-    """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that
-    network.
+    """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that network.
+
+    It goes on from `start_run` where one is given.
     """
     torch.manual_seed(config.seed)
-    network = models.initialised(config.as_dict()).network
+    network = network_of(checkpoint(start_run)) if start_run else models.initialised(config.as_dict()).network
     train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
     shape = geometry(network, config)
     composition = Composition(
@@ -142,7 +149,7 @@ def fit(
     clips = [clip for part in lists for clip in part]
     source = Batches(clips, twins, train_pool, composition, shape, config.strength, config.seed)
     batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
-    if config.probe_batches:
+    if config.probe_batches and not start_run:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
     adam, schedule = optimiser(network, config)
@@ -189,7 +196,9 @@ def towards_start(
     mix(best)
 
 
-def run(config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, name: str) -> str:
+def run(
+    config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, name: str, start_run: str = ""
+) -> str:
     """One MLflow run from start to checkpoint; returns its id."""
     lists = [read(part, "train") for part in (data, *extra)]
     clips = [clip for part in lists for clip in part]
@@ -198,10 +207,10 @@ def run(config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, 
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
-        mlflow.log_params(config.as_dict() | {"data": str(data.resolve())})
+        mlflow.log_params(config.as_dict() | {"data": str(data.resolve()), "start_run": start_run})
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
-        network = fit(config, lists, made, dev, folder / "best.pt")
+        network = fit(config, lists, made, dev, start_run, folder / "best.pt")
         dev_logits = score(network, pool([dev], CACHE), len(dev), config)
         save(network, config, dev_logits, dev, described, folder / tracking.CHECKPOINT)
         mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
@@ -237,13 +246,16 @@ def main() -> None:
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the preset, see training.config"
     )
+    parser.add_argument(
+        "--start", default="", metavar="RUN", help="MLflow run whose weights training goes on from"
+    )
     parser.add_argument("--name", help="of the run; the architecture by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config = _settings(args.set, args.architecture)
     data = args.data or sample.make(sample.DEFAULT)
-    run(config, data, args.extra, args.twins, args.name or args.architecture)
+    run(config, data, args.extra, args.twins, args.name or args.architecture, args.start)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,24 @@
+"""MLflow run -> the network it left, to go on from or to fuse."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from training import models, tracking
+
+
+def checkpoint(run_id: str) -> dict[str, Any]:
+    """The checkpoint that a run left in the tracking store."""
+    client, _ = tracking.connect()
+    content: dict[str, Any] = torch.load(
+        client.download_artifacts(run_id, tracking.CHECKPOINT), weights_only=True
+    )
+    return content
+
+
+def network_of(content: dict[str, Any]) -> nn.Module:
+    """The trained network of a checkpoint, without its calibration."""
+    detector = models.build(content["config"])
+    detector.load_state_dict(content["model"])
+    return detector.network.eval()
