@@ -171,12 +171,12 @@ def test_the_slider_says_time_probability_and_span(page: Page) -> None:
     assert "in a flagged span" in text
 
 
-def test_the_data_table_holds_every_window(page: Page) -> None:
+def test_the_data_table_holds_every_cell_of_the_map(page: Page) -> None:
     verdict(page, FAKE)
     page.locator("#table-details summary").click()
-    expect(page.locator("#scores tbody tr")).to_have_count(13)  # 4 s: windows of 1 s every 0.25 s
+    expect(page.locator("#scores tbody tr")).to_have_count(16)  # 4 s in steps of 0.25 s
     row = page.locator("#scores tbody tr").first.inner_text()
-    assert row.split("\t")[:2] == ["0:00.00", "0:01.00"]
+    assert row.split("\t")[:2] == ["0:00.00", "0:00.25"]
     assert row.endswith("fake")
 
 

@@ -72,9 +72,15 @@ def test_a_cell_is_the_mean_of_the_windows_over_it(page: Page) -> None:
         {"start_s": 0, "end_s": 2, "llr": 1, "probability": 0.2},
         {"start_s": 1, "end_s": 3, "llr": 3, "probability": 0.6},
     ]
-    cells = call(page, "cells", "return m.cellsOf(x);", windows)
+    cells = call(page, "cells", "return m.cellsOfWindows(x);", windows)
     assert [(cell["start"], cell["end"], cell["llr"]) for cell in cells] == [(0, 1, 1), (1, 2, 2), (2, 3, 3)]
     assert cells[1]["probability"] == pytest.approx(0.4)
+
+
+def test_the_map_of_an_answer_is_laid_out_up_to_the_clips_end(page: Page) -> None:
+    result = {"map": {"step_s": 0.5, "llr": [1, 2], "probability": [0.7, 0.9]}, "duration_s": 0.8}
+    cells = call(page, "cells", "return m.cellsOf(x);", result)
+    assert [(cell["start"], cell["end"]) for cell in cells] == [(0, 0.5), (0.5, 0.8)]
 
 
 def test_a_narrow_peak_survives_the_widest_view(page: Page) -> None:

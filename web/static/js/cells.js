@@ -1,11 +1,23 @@
-// Overlapping windows of a result -> cells side by side in time, and cells -> pixel columns of a view.
+// A result -> cells side by side in time, and cells -> pixel columns of a view.
 const JOIN_S = 1e-6; // edges closer than this are one edge
+
+/** result -> [{start, end, llr, probability}]: its even map, or, in answers without one, the mean of its windows. */
+export function cellsOf({ map, windows, duration_s: length }) {
+  if (!map) return cellsOfWindows(windows);
+  const count = map.llr.length;
+  return map.llr.map((llr, i) => ({
+    start: i * map.step_s,
+    end: i + 1 < count ? (i + 1) * map.step_s : Math.max(length, i * map.step_s + JOIN_S),
+    llr,
+    probability: map.probability[i],
+  }));
+}
 
 /**
  * [{start_s, end_s, llr, probability}] -> [{start, end, llr, probability}], a cell for each stretch between window
  * edges, holding the mean of the windows that cover it. Linear in the number of windows but for the sort.
  */
-export function cellsOf(windows) {
+export function cellsOfWindows(windows) {
   const edges = [...new Set(windows.flatMap((w) => [w.start_s, w.end_s]))].sort((a, b) => a - b);
   const order = [...windows].sort((a, b) => a.start_s - b.start_s);
   const cells = [];

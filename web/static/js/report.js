@@ -48,6 +48,9 @@ export function parseReport(text) {
   return report;
 }
 
+const isMap = ({ step_s: step, llr, probability }) =>
+  step > 0 && [llr, probability].every((list) => Array.isArray(list) && list.every(Number.isFinite)) && llr.length === probability.length;
+
 /** A report comes from anywhere: whatever the page computes with has to be there, and be a number. */
 function isSound({ result, manifest, file }) {
   const stretch = (s) => [s?.start_s, s?.end_s, s?.llr, s?.probability].every(Number.isFinite);
@@ -57,6 +60,7 @@ function isSound({ result, manifest, file }) {
     [result?.llr, result?.probability, result?.threshold, result?.duration_s].every(Number.isFinite) &&
     stretches(result.windows) &&
     stretches(result.spans) &&
+    (!result.map || isMap(result.map)) &&
     ["real", "fake", "inconclusive"].includes(result.verdict) &&
     [result.model?.name, result.model?.version, result.model?.sha256, file?.name, file?.sha256].every((text) => typeof text === "string") &&
     Array.isArray(result.notes ?? []) &&

@@ -32,7 +32,7 @@ export class Stage {
   show(result, manifest) {
     this.result = result;
     this.signal = null;
-    this.cells = cellsOf(result.windows);
+    this.cells = cellsOf(result);
     this.zone = manifest?.inconclusive ?? null;
     const threshold = manifest ? probabilityOf(result.threshold, manifest) : null;
     this.marks = { threshold, zone: this.zone && this.zone.map((llr) => probabilityOf(llr, manifest)) };

@@ -1,4 +1,5 @@
-// The window scores as a table: the same data as the map, for who can't or won't read pictures.
+// The confidence map as a table: the same data, for who can't or won't read pictures.
+import { cellsOf } from "./cells.js";
 import { $, el } from "./dom.js";
 import { clock, percent, signed } from "./format.js";
 
@@ -15,7 +16,7 @@ export class ScoreTable {
   }
 
   show(result, manifest) {
-    this.windows = result.windows;
+    this.cells = cellsOf(result);
     this.threshold = result.threshold;
     this.zone = manifest?.inconclusive ?? [result.threshold, result.threshold];
     this.page = 0;
@@ -28,14 +29,20 @@ export class ScoreTable {
   }
 
   #fill() {
-    if (!$("table-details").open || !this.windows) return; // thousands of rows are made only when looked at
+    if (!$("table-details").open || !this.cells) return; // thousands of rows are made only when looked at
     const from = this.page * PAGE_ROWS;
-    const rows = this.windows.slice(from, from + PAGE_ROWS);
-    const cells = (w) => [clock(w.start_s, 2), clock(w.end_s, 2), percent(w.probability), signed(w.llr), reading(w.llr, this.zone, this.threshold)];
-    $("scores").tBodies[0].replaceChildren(...rows.map((w) => el("tr", {}, cells(w).map((text) => el("td", {}, text)))));
-    $("table-pages").hidden = this.windows.length <= PAGE_ROWS;
-    $("table-where").textContent = `${from + 1} to ${from + rows.length} of ${this.windows.length}`;
+    const rows = this.cells.slice(from, from + PAGE_ROWS);
+    const texts = (cell) => [
+      clock(cell.start, 2),
+      clock(cell.end, 2),
+      percent(cell.probability),
+      signed(cell.llr),
+      reading(cell.llr, this.zone, this.threshold),
+    ];
+    $("scores").tBodies[0].replaceChildren(...rows.map((cell) => el("tr", {}, texts(cell).map((text) => el("td", {}, text)))));
+    $("table-pages").hidden = this.cells.length <= PAGE_ROWS;
+    $("table-where").textContent = `${from + 1} to ${from + rows.length} of ${this.cells.length}`;
     $("table-prev").disabled = from === 0;
-    $("table-next").disabled = from + PAGE_ROWS >= this.windows.length;
+    $("table-next").disabled = from + PAGE_ROWS >= this.cells.length;
   }
 }
