@@ -31,12 +31,14 @@ from export.versions import Registry, RegistryError, Version
 from serving.errors import ModelError
 from serving.whole import write_whole
 from training.datasets import DataError
-from training.tracking import ROOT
+from training.tracking import ROOT, tracking_uri
 
 ERRORS = (
     *(BundleError, DataError, ExportError, GateFileError, HistoryError),
     *(MeasureError, ModelError, Refused, RegistryError),
 )
+# MLflow would ask a registry that is down for minutes.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 CHANGING = ("list", "export", "promote", "challenge", "rollback")
 
 
@@ -202,6 +204,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """1 with a message where a command is refused."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    from mlflow.exceptions import MlflowException
+
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     chosen = parser().parse_args(arguments)
@@ -212,6 +218,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except ERRORS as error:
         print(error, file=sys.stderr)
+        return 1
+    except MlflowException as error:
+        print(f"The registry at {tracking_uri()} can't be used: {error.message}", file=sys.stderr)
+        if (chosen.bundle / bundle.NOTE).exists():
+            print("The bundle is in place; the next command moves the aliases.", file=sys.stderr)
         return 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,23 @@ from typing import Any
 import numpy as np
 import onnx
 
+from export.bundle import MODEL
 from export.measure import ClipScores, score
 from export.to_onnx import export, fetch_checkpoint, read_checkpoint, stamp
 from export.versions import Registry, Version
+from serving import audio
+from serving.detection import detect
+from serving.detector import Detector
+from serving.drift import histograms, values_of
+from serving.errors import ClipError
 from serving.manifest import METADATA_KEY, Manifest
 from serving.whole import sha256_of
 from training import metrics
-from training.datasets import DataError, read
+from training.datasets import Clip, DataError, read
+from training.robustness import choose
 
 REPORTED = ("dev", "test")
+REFERENCE_CLIPS = 400
 OPERATING_POINTS = 41  # rows of the table that a threshold is chosen by
 DECIMALS = 6
 
@@ -47,7 +56,7 @@ def manifest_of(graph: onnx.ModelProto) -> Manifest:
 def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manifest:
     """The manifest with figures of every split there is, and the operating points of the test split."""
     entries: list[dict[str, Any]] = []
-    points = manifest.operating_points
+    points, reference = manifest.operating_points, manifest.reference
     for split in REPORTED:
         try:
             clips = read(data, split)
@@ -57,7 +66,25 @@ def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manif
         entries.append(_entry(data, split, scores, manifest.threshold))
         if split == "test":
             points = operating_points(np.array(scores.llr), np.array(scores.spoof))
-    return dataclasses.replace(manifest, metrics=entries, operating_points=points)
+        else:
+            reference = {**reference, "histograms": live_reference(model, clips)}
+    return dataclasses.replace(manifest, metrics=entries, operating_points=points, reference=reference)
+
+
+def live_reference(model: bytes, clips: Sequence[Clip]) -> dict[str, Any]:
+    """What live clips are compared with: scores and qualities of clips spread over the sources, binned."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        path.write_bytes(model)
+        detector = Detector.open(path)
+    rows = []
+    for clip in choose(clips, REFERENCE_CLIPS):
+        try:
+            with audio.stream(clip.path) as opened:
+                rows.append(values_of(detect(opened, detector)))
+        except (ClipError, OSError):
+            continue  # `score` has counted it
+    return histograms(rows)
 
 
 def _entry(data: Path, split: str, scores: ClipScores, threshold: float) -> dict[str, Any]:

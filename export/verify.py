@@ -5,7 +5,6 @@ Every check runs and reports, so that a refusal names all its reasons at once.
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from export.bundle import MODEL
+from export.candidate import Candidate, candidate_of
 from export.contrast import FIGURES, contrast
 from export.flips import count_flips
 from export.footprint import FootprintError, measure
@@ -21,13 +21,11 @@ from export.graph import context_difference, finite_on_extremes
 from export.measure import MeasureError, common, score
 from export.parity import largest_difference, probe_clips
 from export.promotion import Desk
-from export.to_onnx import Checkpoint
 from export.versions import Version
 from serving import audio
 from serving.detector import Detector
 from serving.errors import ClipError, ModelError
 from serving.manifest import Manifest
-from training.datasets import Clip, DataError, read
 from training.robustness import choose
 
 MUST_BE_STATED = (
@@ -42,23 +40,6 @@ MUST_BE_STATED = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """What is judged: the file, its torch side, the champion's file if there is one, and the clips."""
-
-    version: Version
-    model: bytes
-    path: Path  # the same file on disk
-    manifest: Manifest
-    checkpoint: Checkpoint | None
-    champion: bytes | None
-    champion_path: Path | None
-    champion_sha256: str
-    clips: list[Clip]  # empty where no data could be read
-    no_clips: str  # why
-    cache: Path
-
-
 def judge(
     desk: Desk, version: Version, data: Path | None, cache: Path, gate: Gate | None = None
 ) -> list[Check]:
@@ -70,35 +51,9 @@ def judge(
         loads, manifest = check_loads(path, version)
         if manifest is None:
             return [loads]
-        candidate = _candidate(desk, version, path, manifest, data, cache, gate)
+        candidate = candidate_of(desk, version, path, manifest, data, cache, gate)
         checks = [check for judgement in JUDGEMENTS for check in judgement(candidate, gate)]
     return [loads, *checks]
-
-
-def _candidate(
-    desk: Desk, version: Version, path: Path, manifest: Manifest, data: Path | None, cache: Path, gate: Gate
-) -> Candidate:
-    clips, no_clips = _clips(data or desk.registry.data_of_run(version.run_id), gate.split)
-    served = desk.folder / MODEL
-    champion = served.read_bytes() if served.exists() and desk.served().sha256 != version.sha256 else None
-    champion_path = None
-    if champion is not None:
-        champion_path = path.with_name("champion.onnx")  # a copy: the served one may be replaced meanwhile
-        champion_path.write_bytes(champion)
-    return Candidate(
-        version, path.read_bytes(), path, manifest, desk.registry.checkpoint(version),
-        champion, champion_path,
-        desk.served().sha256, clips, no_clips, cache,
-    )  # fmt: skip
-
-
-def _clips(data: Path | None, split: str) -> tuple[list[Clip], str]:
-    if data is None:
-        return [], "no protocol named; give DATA=FILE"
-    try:
-        return read(data, split), ""
-    except (DataError, OSError) as error:
-        return [], str(error)
 
 
 def check_loads(path: Path, version: Version) -> tuple[Check, Manifest | None]:

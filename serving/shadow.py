@@ -9,13 +9,8 @@ alone and only until they are scored; with no share set, none is held at all.
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import random
-import socket
-import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from serving.audio import SAMPLE_RATE, ClipFacts, Samples
+from serving.challenger import Challenger
 from serving.detection import Clip, Detection
 from serving.reload import Stamp, stamp_of
 from serving.telemetry import SECONDS, Board, Metric
 
 MOST_SAMPLES = 60 * SAMPLE_RATE
 MOST_WAITING = 4
-ANSWER_S = 30.0  # for one clip
-START_S = 60.0  # for the process to load the model
+STOP_S = 30.0  # for a clip that is being scored
 LONGEST_PAUSE_S = 60.0  # between starts of a challenger that keeps failing
 OUTCOMES = ("agreed", "disagreed", "dropped", "too_long", "failed", "other")
 APART = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -88,48 +83,6 @@ class Job:
     seconds: float
 
 
-class Challenger:
-    """The other process: samples in, `{"llr": ..., "verdict": ..., "seconds": ...}` out."""
-
-    def __init__(self, path: Path) -> None:
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "serving.shadow_process", str(path)]
-        root = Path(__file__).resolve().parents[1]
-        with theirs:
-            self._process = subprocess.Popen(command, cwd=root, stdin=theirs.fileno(), stdout=theirs.fileno())
-        self._socket, self._file = ours, ours.makefile("rb")
-        try:
-            self.facts = self._answer(START_S)
-        except BaseException:
-            self.close()
-            raise
-
-    def score(self, samples: Samples) -> dict[str, Any]:
-        """Raises OSError (a timeout is one) or ValueError where the process hangs, dies or talks nonsense."""
-        self._socket.settimeout(ANSWER_S)
-        content = samples.astype("<f4").tobytes()
-        self._socket.sendall(struct.pack("<I", len(content)) + content)
-        return self._answer(ANSWER_S)
-
-    def _answer(self, within_s: float) -> dict[str, Any]:
-        self._socket.settimeout(within_s)
-        line = self._file.readline(2**16)
-        answer = json.loads(line) if line else {"problem": "The challenger's process ended."}
-        if not isinstance(answer, dict) or "problem" in answer:
-            raise ValueError(
-                answer["problem"] if isinstance(answer, dict) else f"The challenger said {line!r}."
-            )
-        return answer
-
-    def close(self) -> None:
-        """Ends the process, whatever it does."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-            self._socket.close()
-        self._process.kill()
-        self._process.wait()
-
-
 class Shadow:
     """Offers clips to the challenger at `path`; every method returns at once and raises nothing."""
 
@@ -175,7 +128,7 @@ class Shadow:
                 while True:
                     self._jobs.get_nowait()
             self._jobs.put(None)
-            self._thread.join(ANSWER_S)
+            self._thread.join(STOP_S)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

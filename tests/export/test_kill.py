@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from export import bundle, history
+from export.promotion import Desk, promote
+from tests.export.conftest import RegisterTiny
 from tests.export.killed_swap import NEW, NEW_BUNDLE, OLD, OLD_BUNDLE, settle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,3 +92,28 @@ def test_recovery_that_is_killed_is_recovered_from(tmp_path: Path) -> None:
             assert_servable(folder)
     bundle.recover(folder, settle(folder))
     assert assert_whole(folder) == "2"
+
+
+@pytest.mark.parametrize("move", [1, 2])
+def test_killed_between_bundle_and_aliases_the_next_command_moves_them(
+    move: int, desk: Desk, register: RegisterTiny, mlruns: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(desk, register(1.0), [], "")
+    second = register(2.0)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.export.killed_promotion",
+        str(desk.folder),
+        str(mlruns),
+        str(move),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    assert code == -signal.SIGKILL
+    assert bundle.digest_of(desk.folder) == second.sha256
+    assert len(history.read(desk.folder)) == 2
+    desk.recover()
+    assert desk.registry.version("champion").number == "2"
+    assert desk.registry.version("previous").number == "1"
+    assert not (desk.folder / bundle.NOTE).exists() and len(history.read(desk.folder)) == 2

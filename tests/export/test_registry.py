@@ -53,11 +53,11 @@ def test_train_compare_export_promote_rollback_history(
     first = (desk.folder / bundle.MODEL).read_bytes()
     code, out, _ = command("export", run_id, "--data", str(tones))
     assert code == 0 and "Version 2" in out
-    manifest_metrics = Detector.open(
-        desk.store.folder / f"{desk.registry.version('2').sha256}.onnx"
-    ).manifest.metrics
-    assert [entry["split"] for entry in manifest_metrics] == ["dev", "test"]
-    assert manifest_metrics[1]["figures"]["eer"] == 0.0
+    exported = desk.store.folder / f"{desk.registry.version('2').sha256}.onnx"
+    manifest = Detector.open(exported).manifest
+    assert [entry["split"] for entry in manifest.metrics] == ["dev", "test"]
+    assert manifest.metrics[1]["figures"]["eer"] == 0.0
+    assert sum(manifest.reference["histograms"]["llr"]) == 48 and len(manifest.operating_points) > 10
     code, out, _ = command("promote", "2")
     assert code == 0 and "no difference shown" in out
     assert command("rollback", "--reason", "second thoughts")[0] == 0
@@ -113,6 +113,15 @@ def test_compare_prints_a_table_and_writes_a_page(
 def test_compare_of_nothing_says_what_to_do(command: Command) -> None:
     code, _, err = command("compare")
     assert code == 1 and "make export" in err
+
+
+def test_a_registry_that_is_down_is_said_in_a_sentence(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    code, _, err = command("list")
+    assert code == 1 and err.startswith("The registry at http://127.0.0.1:1 can't be used")
 
 
 def test_unknown_version_names_those_there_are(register: RegisterTiny, command: Command) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from serving import shadow
+from serving import challenger, shadow
 from serving.app import create_app
 from serving.settings import Settings
 from serving.shadow import Shadow, summary
@@ -126,7 +126,7 @@ def test_a_challenger_that_hangs_slows_nothing_and_is_killed(
     service = client.application.extensions["bonafide"]
     process = service.shadow._challenger._process
     os.kill(process.pid, signal.SIGSTOP)
-    monkeypatch.setattr(shadow, "ANSWER_S", 2.0)
+    monkeypatch.setattr(challenger, "ANSWER_S", 2.0)
     start = time.monotonic()
     for _ in range(shadow.MOST_WAITING + 3):
         detect(client)

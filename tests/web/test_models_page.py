@@ -1,4 +1,4 @@
-"""The models page in a real browser, over a real registry: gate, promotion, rollback, and what stays locked."""
+"""The models page in a real browser, over a real registry: gate, promotion, rollback, what stays locked."""
 
 from __future__ import annotations
 
