@@ -1,0 +1,1 @@
+"""Measures this project against its peers and against the machine; `python -m bench --help`."""

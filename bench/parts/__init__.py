@@ -1,0 +1,1 @@
+"""One module a question; each has `run(bench) -> dict`, whose `goals` say what was promised and found."""

@@ -1,0 +1,10 @@
+"""An ONNX file as an MLflow model: `python mlflow_save.py MODEL FOLDER`."""
+
+import sys
+
+import mlflow.onnx
+import onnx
+
+if __name__ == "__main__":
+    options = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+    mlflow.onnx.save_model(onnx.load(sys.argv[1]), sys.argv[2], onnx_session_options=options)

@@ -1,0 +1,53 @@
+"""CPU time and memory of a process and of all it started, from /proc (Linux)."""
+
+import os
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> list[int]:
+    """The process and its living descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, [])
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """User and system seconds of the tree; of children that ended, too."""
+    total = 0
+    for member in tree(pid):
+        if fields := _stat(member):
+            total += sum(int(ticks) for ticks in fields[11:15])  # utime, stime, cutime, cstime
+    return total / TICKS
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional set size of the tree in MB (10^6): pages that processes share count once."""
+    return sum(_kib(f"/proc/{member}/smaps_rollup", "Pss:") for member in tree(pid)) * 1024 / 1e6
+
+
+def peak_rss_mb(pid: int) -> float:
+    """Sum of the peaks of resident memory of the tree, in MB; at least what was in use at any moment."""
+    return sum(_kib(f"/proc/{member}/status", "VmHWM:") for member in tree(pid)) * 1024 / 1e6
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat behind the name: state, parent, ...; empty where the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _kib(path: str, name: str) -> int:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)

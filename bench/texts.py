@@ -1,0 +1,52 @@
+"""Texts of the performance page."""
+
+INTRO = """# Performance
+
+Written by `make bench` from `bench/results/*.json`; don't edit it. Every figure is a median, with
+the lowest and the highest in brackets where it was taken several times. What is compared takes
+turns (A B A B) in one run, so that a slower moment of the machine slows both. CPU is user and
+system time of a server's whole process tree, memory its proportional set size (PSS). Clips are made
+signals; no corpus is needed. Peers are real HTTP servers over the same ONNX file in an environment
+of their own (`bench/peers/`), all with two workers of one inference thread.
+
+What the peers don't do, and this service does for the same request: decode in a process that a
+hostile file can't take down, the sha256 and the quality of the clip, spans and the confidence map.
+"""
+
+STANDINS = """
+The other columns are architectures with random weights, which take the time that trained ones take.
+"""
+
+PEERS = """
+`mlflow` takes the decoded samples as JSON numbers, which is what its users send: not like for like.
+`seed` is the student app that this project follows, written anew from its description
+(`bench/seed_app.py`).
+"""
+
+LOAD = """
+At {part[rate_per_s]} requests a second (70 %, arriving by chance): latency {part_ms}; one request
+alone {alone_ms}. {part[refused]} refused, {part[failed]} failed.
+
+At {over[rate_per_s]} a second (twice the capacity): {over[accepted]} accepted with {over_ms},
+{over[refused]} refused with 503 after {refused_ms}, {over[failed]} failed otherwise. A worker
+scores one clip and lets 16 wait; the rest is refused at once, with Retry-After.
+"""
+
+ROOFLINE = """
+One core reaches {machine[gemm_gflops]} GFLOP/s in matrix products, {machine[convolution_gflops]} in
+3x3 convolutions (best of some sizes, through onnxruntime), and copies {machine[copied_gb_per_s]}
+GB/s. The graph's products take {gflop} GFLOP for {windows} windows; each at the peak of its kind,
+or at the copy rate where that is slower: {least_ms} ms. Measured: {measured} ms, {reached_gflops}
+GFLOP/s. What is not a product counts as free in the estimate.
+
+"""
+
+INT8 = """
+Calibrated on {calibrated_on}; float over int8: {ratio}; largest change of an LLR on a made clip:
+{largest_llr_change}.
+"""
+
+INT8_ACCURACY = """
+EER on {clips} test clips: float {eer_float:.2%}, int8 {eer_int8:.2%}; 95 % interval of the loss
+{eer_lost_95[0]:.2%} to {eer_lost_95[1]:.2%}.
+"""

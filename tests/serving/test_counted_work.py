@@ -1,0 +1,117 @@
+"""The guard against slow changes that no clock is needed for: work is counted, not timed."""
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from bench import flops
+from export.to_onnx import trace
+from serving.audio import SAMPLE_RATE, stream
+from serving.detection import detect
+from serving.detector import MAX_WINDOWS, Detector
+from serving.models import BUNDLE
+from tests.serving.conftest import HOP, WINDOW, encode, noise
+from training import models
+from training.config import PRESETS
+
+CLIP_SAMPLES = 10 * SAMPLE_RATE
+GIGAFLOPS = {"rescnn": 1.1, "encoder": 11.0}  # most for 10 s; see docs/performance.md for what is measured
+
+
+class Counting:
+    """A session that counts its calls and the samples that it is given."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.calls = 0
+        self.samples = 0
+
+    def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> Any:
+        self.calls += 1
+        self.samples += inputs["waveform"].size
+        return self._session.run(outputs, inputs)
+
+
+@pytest.fixture
+def counting(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> Counting:
+    counted = Counting(detector._session)
+    monkeypatch.setattr(detector, "_session", counted)
+    return counted
+
+
+def blocks(seconds: float) -> Iterator[np.ndarray]:
+    with stream(encode(noise(seconds))) as clip:
+        yield from clip
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.0, 10.0, 10.1, 60.0])
+def test_a_clip_takes_one_call_a_chunk_and_one_for_its_tail(
+    seconds: float, detector: Detector, counting: Counting
+) -> None:
+    windows = len(detector.score(blocks(seconds)).window_llr)
+    whole = 1 + max(0, round(seconds * SAMPLE_RATE) - WINDOW) // HOP
+    tail = windows - whole
+    assert tail in (0, 1)
+    assert counting.calls == -(-whole // MAX_WINDOWS) + tail
+
+
+def test_overlap_is_computed_once_within_a_chunk(detector: Detector, counting: Counting) -> None:
+    """Windows of 1 s every 0.25 s: given one by one they would be four times the clip."""
+    detector.score(blocks(60.0))
+    chunks = counting.calls
+    assert counting.samples <= 60 * SAMPLE_RATE + chunks * WINDOW
+
+
+@pytest.mark.parametrize("architecture", sorted(GIGAFLOPS))
+def test_the_graph_computes_no_more_than_it_did(architecture: str, tmp_path: Path) -> None:
+    config, model = PRESETS[architecture], tmp_path / "model.onnx"
+    detector = models.build(config.as_dict()).eval()
+    onnx.save(trace(detector, config.window_samples, config.hop_samples), model)
+    assert flops.total(model, CLIP_SAMPLES) / 1e9 <= GIGAFLOPS[architecture]
+
+
+@pytest.mark.skipif(not BUNDLE.exists(), reason="no model is shipped")
+def test_the_shipped_graph_costs_what_its_architecture_may() -> None:
+    assert flops.total(BUNDLE, CLIP_SAMPLES) / 1e9 <= sum(GIGAFLOPS.values())
+
+
+def test_memory_of_python_does_not_grow_with_the_clip(detector: Detector) -> None:
+    detect_peak(detector, 5.0)  # caches of the first call
+    short, long = detect_peak(detector, 60.0), detect_peak(detector, 600.0)
+    answer = 600 * 8 * 200  # windows and map of the answer itself, bytes
+    assert long <= short + answer
+
+
+def detect_peak(detector: Detector, seconds: float) -> int:
+    """Most bytes that Python and numpy held at once while a clip was scored."""
+    clip = encode(noise(seconds))
+    tracemalloc.start()
+    try:
+        with stream(clip) as opened:
+            detect(opened, detector)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_objects_left_after_a_clip_do_not_add_up(detector: Detector) -> None:
+    clip = encode(noise(10.0))
+
+    def blocks_kept() -> int:
+        """Living blocks of memory that serving's own lines allocated, once a clip is done."""
+        with stream(clip) as opened:
+            detect(opened, detector)
+        found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/serving/*")])
+        return sum(statistic.count for statistic in found.statistics("filename"))
+
+    tracemalloc.start()
+    try:
+        counts = [blocks_kept() for _ in range(7)]
+    finally:
+        tracemalloc.stop()
+    assert counts[-1] <= counts[1] + 20
