@@ -7,6 +7,7 @@ within a codec frame.
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
@@ -38,7 +39,9 @@ def _encode(samples: np.ndarray, codec: Codec, bitrate: int | None) -> io.BytesI
     """(N,) float32 at the codec's rate -> a container in memory."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=codec.container) as out:
-        stream = out.add_stream(codec.encoder, rate=codec.rate_hz, layout="mono", format=codec.sample_format)
+        stream: Any = out.add_stream(
+            codec.encoder, rate=codec.rate_hz, layout="mono", format=codec.sample_format
+        )
         if bitrate:
             stream.bit_rate = bitrate
         integers = codec.sample_format.startswith("s16")

@@ -16,6 +16,7 @@ from training.features import LogMel, cut
 from training.whisper import encoder_weights
 
 WIDTH, HEADS, BANDS = 512, 8, 80
+MOST_MAGNIFIED = 300.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
 
 class Layer(nn.Module):
@@ -93,10 +94,13 @@ class Standardise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.deviation
 
-    def measure(self, x: Tensor) -> None:
-        """Take the statistics of x (n, width)."""
+    def measure(self, x: Tensor, level: Tensor) -> None:
+        """Take the statistics of x (n, width), which came from values of the size `level` (width,).
+
+        Where a large value hardly varies, rounding errors would be magnified: the scale has a floor.
+        """
         self.mean.copy_(x.mean(dim=0))
-        self.deviation.copy_(x.std(dim=0) + 1e-4)
+        self.deviation.copy_(torch.maximum(x.std(dim=0), level.abs() / MOST_MAGNIFIED) + 1e-4)
 
 
 class Head(nn.Module):
@@ -149,16 +153,15 @@ class EncoderNet(nn.Module):
         self.token_samples = 2 * self.mel.power.hop
         self.trunk = Trunk(layers, window_samples // self.token_samples)
         self.head = Head(WIDTH * (layers + 1), frame_hop_samples // self.token_samples)
-        self.half: tuple[
-            Trunk, ...
-        ] = ()  # in training the trunk's bfloat16 stand-in; a tuple is kept out of the state
+        # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.
+        self.stand_ins: tuple[Trunk, ...] = ()
 
     def tokens(self, waveform: Tensor) -> Tensor:
         """(B, N) -> (B * W, T, width), all states of the trunk side by side."""
         windows = cut(waveform, self.window_samples, self.window_samples)  # (B, W, window)
         mel = self.mel(windows.reshape(-1, self.window_samples))
-        if self.training and self.half:
-            return torch.cat(self.half[0](mask(mel).bfloat16()), dim=2).float()
+        if self.training and self.stand_ins:
+            return torch.cat(self.stand_ins[0](mask(mel).bfloat16()), dim=2).float()
         return torch.cat(self.trunk(mel), dim=2)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
@@ -175,7 +178,7 @@ class Half:
     def __init__(self, network: EncoderNet) -> None:
         self.full = network.trunk
         self.stand_in = copy.deepcopy(network.trunk).bfloat16()
-        network.half = (self.stand_in,)
+        network.stand_ins = (self.stand_in,)
 
     def collect(self) -> None:
         """Gradients of the stand-in to the weights that the optimiser steps."""

@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from training import tracking
+from training import models, tracking
 from training.calibrate import source_weights
 from training.checkpoints import checkpoint, network_of
 from training.config import TrainConfig, configure
 from training.datasets import Clip, read
+from training.encoder import EncoderNet
 from training.fused import FusedNet
 from training.outcome import Facts, log_plots, save
 from training.pool import pool
+from training.rescnn import ResCnn
 from training.scoring import Logits, score
 from training.train import CACHE
 
@@ -51,7 +53,11 @@ def joined(first: Logits, second: Logits, network: FusedNet, dev: list[Clip]) ->
 def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
     """One MLflow run that holds the fused network; returns its id."""
     contents = [checkpoint(r) for r in (encoder_run, small_run)]
-    encoder, small = (network_of(content) for content in contents)
+    encoder, small = (models.rounded(network_of(content)) for content in contents)
+    if not (isinstance(encoder, EncoderNet) and isinstance(small, ResCnn)):
+        raise ValueError(
+            f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."
+        )
     dev = read(data, "dev")
     config = configure("encoder", {"architecture": "fused", "layers": contents[0]["config"]["layers"]})
     dev_pool = pool([dev], CACHE)

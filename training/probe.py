@@ -42,8 +42,9 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     Half(network)  # the stand-in computes the features, as in the training that follows
     statistics, labels, frames = _features(network, batches, config.probe_batches)
     head = network.head
-    head.statistics_scale.measure(statistics.float())
-    head.frame_scale.measure(frames)
+    level = frames.mean(dim=0)
+    head.statistics_scale.measure(statistics.float(), torch.cat([level, level]))
+    head.frame_scale.measure(frames, level)
     adam = torch.optim.AdamW(head.window.parameters(), lr=RATE, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
     bar = tqdm(range(STEPS), desc="probe", leave=False)

@@ -26,7 +26,7 @@ def tracking_uri() -> str:
 
 
 def artifact_location(uri: str) -> str | None:
-    """Where a new experiment puts its artefacts: beside a sqlite database, else where the server says (None)."""
+    """Where a new experiment puts its artefacts: beside a sqlite file, else None: the server says."""
     if not uri.startswith(SQLITE):
         return None
     return (Path(uri.removeprefix(SQLITE)).resolve().parent / "artifacts").as_uri()

@@ -149,7 +149,7 @@ def fit(
     clips = [clip for part in lists for clip in part]
     source = Batches(clips, twins, train_pool, composition, shape, config.strength, config.seed)
     batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
-    if config.probe_batches and not start_run:
+    if isinstance(network, EncoderNet) and not start_run:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
     adam, schedule = optimiser(network, config)
@@ -167,7 +167,7 @@ def fit(
             best = measured["dev_auc"]
             torch.save(average.module.state_dict(), out)
     network.load_state_dict(torch.load(out, weights_only=True))
-    if config.probe_batches:
+    if isinstance(network, EncoderNet):
         towards_start(network, start, lambda: dev_metrics(score(network, dev_pool, len(dev), config), dev))
     return models.rounded(network).eval()
 
