@@ -20,7 +20,7 @@ from training import models
 from training.config import PRESETS
 
 CLIP_SAMPLES = 10 * SAMPLE_RATE
-GIGAFLOPS = {"rescnn": 1.1, "encoder": 11.0}  # most for 10 s; see docs/performance.md for what is measured
+GIGAFLOPS = {"rescnn": 3.0, "encoder": 7.6}  # most for 10 s; docs/performance.md has the measured ones
 
 
 class Counting:
