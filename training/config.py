@@ -10,9 +10,8 @@ HOP = 7_680  # 0.48 s
 
 @dataclass(frozen=True)
 class TrainConfig:
-    architecture: str = (
-        "rescnn"  # rescnn (small, trunk runs once), encoder (Whisper's lower layers), seed (baseline)
-    )
+    # Rescnn (small, trunk runs once), encoder (Whisper's lower layers), seed (baseline).
+    architecture: str = "rescnn"
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
     layers: int = 2  # of the encoder

@@ -21,9 +21,8 @@ from serving.audio import SAMPLE_RATE
 
 Vocoder = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-HIFIGAN_RATE = (
-    22_050  # Hz; the public LJSpeech configuration: 1024-point frames every 256 samples, 80 bands to 8 kHz
-)
+# Hz; the public LJSpeech configuration: 1024-point frames every 256 samples, 80 bands to 8 kHz.
+HIFIGAN_RATE = 22_050
 HIFIGAN_FFT, HIFIGAN_HOP, HIFIGAN_BANDS = 1024, 256, 80
 
 
