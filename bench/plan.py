@@ -37,7 +37,7 @@ FULL = Plan(
 )  # fmt: skip
 QUICK = Plan(
     pairs=2, requests=3, seed_requests=1, peers=("seed", "fastapi"), containers=("wav",), connections=(1, 8),
-    load_s=1.0, repeats=2, cold_starts=1, lengths_s=(1, 10), long_s=(10, 60), train_steps=2,
+    load_s=1.0, repeats=2, cold_starts=1, lengths_s=(1, 10), long_s=(60, 120), train_steps=2,
 )  # fmt: skip
 
 

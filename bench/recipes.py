@@ -28,6 +28,12 @@ def raw(clip: bytes, container: str) -> tuple[bytes, dict[str, str]]:
     return clip, {"Content-Type": TYPES[container]}
 
 
+def form(clip: bytes, container: str) -> tuple[bytes, dict[str, str]]:
+    """LitServe takes JSON or forms; the form's field has the name of its argument."""
+    head = f'--cut\r\nContent-Disposition: form-data; name="request"; filename="clip.{container}"\r\n\r\n'
+    return head.encode() + clip + b"\r\n--cut--\r\n", {"Content-Type": "multipart/form-data; boundary=cut"}
+
+
 def tensors(clip: bytes, _: str) -> tuple[bytes, dict[str, str]]:
     """What `mlflow models serve` takes: the samples as JSON numbers, decoded by the client."""
     samples = soundfile.read(BytesIO(clip), dtype="float32")[0]
@@ -90,7 +96,7 @@ def _peer(name: str, model: Path, work: Path) -> Recipe:
         )
     if name == "litserve":
         command = [str(python), "litserve_app.py"]
-        return Recipe(lambda port: [*command, str(port)], PEERS, variables, "/predict", "/health", raw)
+        return Recipe(lambda port: [*command, str(port)], PEERS, variables, "/predict", "/health", form)
     if name == "bentoml":
         command = [str(scripts / "bentoml"), "serve", "bento_app:Detect", "--host", "127.0.0.1"]
         return Recipe(

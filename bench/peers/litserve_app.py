@@ -2,10 +2,11 @@
 
 import os
 import sys
+from typing import Annotated
 
 import litserve
 from common import Model
-from fastapi import Request
+from fastapi import File
 
 
 class Api(litserve.LitAPI):
@@ -14,8 +15,8 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.model = Model()
 
-    async def decode_request(self, request: Request) -> bytes:
-        return await request.body()
+    def decode_request(self, request: Annotated[bytes, File()]) -> bytes:
+        return request
 
     def predict(self, clip: bytes) -> dict[str, object]:
         return self.model.score(clip)
