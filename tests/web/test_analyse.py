@@ -60,10 +60,16 @@ def test_a_clip_between_the_limits_is_inconclusive(page: Page) -> None:
     assert verdict(page, wav("between.wav", (4, 0.05))) == "Inconclusive"
 
 
+def test_flagged_parts_of_an_undecided_clip_are_pointed_out(page: Page) -> None:
+    assert verdict(page, PARTLY) == "Inconclusive"
+    expect(page.locator("#verdict-meaning")).to_contain_text("a part of it was flagged")
+
+
 def test_a_clip_without_speech_is_not_judged_as_speech(page: Page) -> None:
     page.get_by_role("button", name="No voice at all").click()
     expect(page.locator("#clip-name")).to_contain_text("noise.ogg")
     expect(page.locator("#verdict-title")).to_have_text("No speech")
+    expect(page.locator("#probability")).to_be_hidden()
 
 
 def test_how_often_a_verdict_is_wrong_comes_from_the_manifest(page: Page) -> None:

@@ -60,11 +60,14 @@ export class Evidence {
     $("verdict-title").replaceChildren(icon(words.icon), words.title);
     $("verdict-meaning").textContent = words.meaning;
     $("verdict-wrong").textContent = wrongSentence(kindOf(result), manifest);
+    // Where nobody speaks, a percentage would be read as one all the same.
+    $("verdict-scale").hidden = kindOf(result) === "no_speech";
     $("probability").textContent = percent(result.probability);
     const prior = priorSentence(manifest, sigmoid(manifest?.prior_log_odds ?? 0));
     $("verdict-odds").textContent = `${oddsSentence(result.llr)} ${prior}`;
     this.#scale();
-    announce(`Verdict for ${name}: ${words.title}. ${percent(result.probability)} likely AI-generated. ${words.meaning}`);
+    const likely = kindOf(result) === "no_speech" ? "" : ` ${percent(result.probability)} likely AI-generated.`;
+    announce(`Verdict for ${name}: ${words.title}.${likely} ${words.meaning}`);
   }
 
   #scale() {

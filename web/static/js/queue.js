@@ -3,6 +3,9 @@ import { $, announce, el, icon } from "./dom.js";
 import { percent } from "./format.js";
 import { errorTitle, kindOf, wordsOf } from "./words.js";
 
+const shortVerdict = (result) =>
+  kindOf(result) === "no_speech" ? wordsOf(result).title : `${wordsOf(result).title}, ${percent(result.probability)}`;
+
 const STATES = {
   waiting: () => "Waiting",
   reading: () => "Reading the file",
@@ -11,7 +14,7 @@ const STATES = {
   retrying: ({ wait }) => (wait ? `${wait.reason}. Trying again in ${wait.left} s` : "Trying again"),
   cancelled: () => "Cancelled",
   failed: ({ error }) => `${errorTitle(error.code)}. ${error.message}`,
-  done: ({ result, imported }) => `${wordsOf(result).title}, ${percent(result.probability)}${imported ? " (from a report)" : ""}`,
+  done: ({ result, imported }) => `${shortVerdict(result)}${imported ? " (from a report)" : ""}`,
 };
 const ACTIVE = new Set(["waiting", "reading", "uploading", "scoring", "retrying"]);
 const SPOKEN = new Set(["failed", "cancelled", "retrying"]);

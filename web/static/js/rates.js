@@ -47,10 +47,10 @@ export function wrongSentence(kind, manifest) {
   if (!rates) return "This model carries no test figures, so nobody can say how often such a verdict is wrong.";
   const where = measuredOn(manifest);
   const source = where ? ` (${where})` : "";
-  if (kind === "inconclusive") {
+  if (kind.startsWith("inconclusive")) {
     return `In tests, ${rate(rates.realUnsure)} of real clips and ${rate(rates.fakeUnsure)} of fake ones ended here${source}.`;
   }
-  if (kind === "real" || kind === "real_flagged") {
+  if (kind.startsWith("real")) {
     const share = rates.fakeCalledReal;
     return `How often that is wrong: in tests, ${rate(share)} of fake clips were called real, ${oneIn(share)}${source}.`;
   }

@@ -128,7 +128,7 @@ export class Stage {
     const x = toX({ x: 0, w: $("stage").clientWidth }, this.timeline.view, time);
     $("playhead").style.transform = `translateX(${x}px)`;
     $("playhead").hidden = x < 0 || x > $("stage").clientWidth;
-    $("clock").textContent = `${clock(time)} / ${clock(this.result?.duration_s ?? 0)}`;
+    $("clock").textContent = `${clock(time)} / ${clock(Math.round((this.result?.duration_s ?? 0) * 10) / 10)}`;
     // A slider that changes while it plays would talk over the recording.
     if (this.cells?.length && !this.player.playing) this.#tellPosition(time);
   }

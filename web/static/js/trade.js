@@ -24,7 +24,9 @@ export class Trade {
     if (this.points.length < 2) return;
     [this.low, this.high] = [this.points[0].llr, this.points[this.points.length - 1].llr];
     const step = (this.high - this.low) / SLIDER_STEPS;
-    Object.assign($("threshold"), { min: this.low, max: this.high, step });
+    // The recorded threshold has to be one of the slider's positions.
+    const below = Math.floor((result.threshold - this.low) / step);
+    Object.assign($("threshold"), { min: result.threshold - below * step, max: this.high, step });
     $("threshold").value = String(result.threshold);
     this.#plot();
   }

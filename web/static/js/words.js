@@ -29,6 +29,11 @@ const WORDS = {
     icon: "unsure",
     meaning: "The evidence points neither way clearly enough. Treat it as no answer, not as half a yes. A longer or cleaner recording may settle it.",
   },
+  inconclusive_flagged: {
+    title: "Inconclusive",
+    icon: "unsure",
+    meaning: "The recording as a whole points neither way, yet a part of it was flagged as AI-generated. Listen to that part and to its borders.",
+  },
   no_speech: {
     title: "No speech",
     icon: "silent",
@@ -70,11 +75,11 @@ export function flaggedShare(result) {
   return result.duration_s ? flagged / result.duration_s : 0;
 }
 
-/** result -> "fake" | "partly_fake" | "real" | "real_flagged" | "inconclusive" | "no_speech". */
+/** result -> "fake" | "partly_fake" | "real" | "real_flagged" | "inconclusive" | "inconclusive_flagged" | "no_speech". */
 export function kindOf(result) {
   if (hasNote(result, "little_speech")) return "no_speech";
   if (result.verdict === "fake" && result.spans.length && flaggedShare(result) < NEARLY_ALL) return "partly_fake";
-  if (result.verdict === "real" && result.spans.length) return "real_flagged";
+  if (result.verdict !== "fake" && result.spans.length) return `${result.verdict}_flagged`;
   return result.verdict;
 }
 
