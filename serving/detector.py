@@ -14,7 +14,7 @@ from serving.errors import ModelError
 from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
-MAX_WINDOWS = 16  # of one call of the graph: bounds its memory, whatever the clip's length
+CALL_SAMPLES = 16 * 16_000  # of one call of the graph: bounds its memory; longer ones leave the caches
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 LLRs = npt.NDArray[np.float32]
@@ -65,7 +65,7 @@ class Detector:
         detector._warm()
         return detector
 
-    def score(self, blocks: Iterable[Samples], max_windows: int = MAX_WINDOWS) -> Scores:
+    def score(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Scores:
         """Mono 16 kHz blocks -> Scores, one call of the graph a chunk. Memory doesn't grow with the clip.
 
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
@@ -74,7 +74,7 @@ class Detector:
         seen = _Counter(blocks)
         starts, llrs = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         frames = _FrameTrack(self.manifest.frame_hop_samples)
-        for chunk in chunks(seen, window, hop, max_windows):
+        for chunk in chunks(seen, window, hop, max_windows or windows_a_call(self.manifest)):
             outputs = self._run(chunk)
             starts.append(chunk.start_sample + hop * np.arange(len(outputs[0]), dtype=np.int64))
             llrs.append(outputs[0])
@@ -109,6 +109,11 @@ class Detector:
                 f"A window scores {alone[0]:.4f} alone and {together[1]:.4f} inside a clip. "
                 "Export the model again."
             )
+
+
+def windows_a_call(manifest: Manifest) -> int:
+    """As many as CALL_SAMPLES hold, at least one: few for windows side by side, more where they overlap."""
+    return max(1, 1 + (CALL_SAMPLES - manifest.window_samples) // manifest.hop_samples)
 
 
 class _Counter:

@@ -15,7 +15,7 @@ from serving.audio import stream
 from serving.chunking import chunks
 from serving.decoder import DecoderProcess
 from serving.detection import detect
-from serving.detector import INPUT, MAX_WINDOWS, Detector
+from serving.detector import INPUT, Detector, windows_a_call
 from serving.quality import QualityMeter
 from serving.uploads import digest
 from serving.verdict import decide
@@ -50,10 +50,11 @@ def _stages(bench: Bench, detector: Detector, path: Path) -> dict[str, float]:
     blocks = list(_blocks(path))
     manifest = detector.manifest
     scores = detector.score(blocks)
-    pieces = list(chunks(blocks, manifest.window_samples, manifest.hop_samples, MAX_WINDOWS))
+    most = windows_a_call(manifest)
+    pieces = list(chunks(blocks, manifest.window_samples, manifest.hop_samples, most))
 
     def cut() -> None:
-        list(chunks(blocks, manifest.window_samples, manifest.hop_samples, MAX_WINDOWS))
+        list(chunks(blocks, manifest.window_samples, manifest.hop_samples, most))
 
     def network() -> None:
         for piece in pieces:

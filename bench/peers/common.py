@@ -1,4 +1,4 @@
-"""What every peer does with a clip: decode, mix down, resample, one call of the graph, mean of windows."""
+"""What every peer does with a clip: decode, mix down, resample, the graph, mean of windows."""
 
 import io
 import json
@@ -22,7 +22,7 @@ class Model:
             os.environ["BENCH_MODEL"], options, providers=["CPUExecutionProvider"]
         )
         manifest = json.loads(self.session.get_modelmeta().custom_metadata_map["manifest"])
-        self.window = manifest["window_samples"]
+        self.window, self.hop = manifest["window_samples"], manifest["hop_samples"]
 
     def score(self, clip: bytes) -> dict[str, object]:
         samples, rate = soundfile.read(io.BytesIO(clip), dtype="float32", always_2d=True)
@@ -32,4 +32,7 @@ class Model:
         if len(mono) < self.window:
             mono = np.resize(mono, self.window)
         llr = self.session.run(["window_llr"], {"waveform": mono[None]})[0][0]
+        if (len(mono) - self.window) % self.hop:  # the rest, as a last window that ends with the clip
+            last = self.session.run(["window_llr"], {"waveform": mono[None, -self.window :]})[0][0]
+            llr = np.concatenate([llr, last])
         return {"llr": float(llr.mean()), "windows": llr.tolist()}
