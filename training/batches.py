@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from serving.audio import SAMPLE_RATE
 from training.augment import channel, crop
 from training.datasets import Clip
 from training.pool import Pool
@@ -52,7 +53,7 @@ def join(base: np.ndarray, insert: np.ndarray, rng: np.random.Generator) -> tupl
     """A stretch of `insert` in place of the same stretch of `base`, at base's level -> waveform (N,), mask
     (N,) of the stretch.
     """
-    size = int(rng.uniform(*SEGMENT_S) * 16_000)
+    size = int(rng.uniform(*SEGMENT_S) * SAMPLE_RATE)
     start = int(rng.integers(0, len(base) - size + 1))
     mask = np.zeros(len(base), dtype=np.float32)
     mask[start : start + size] = 1

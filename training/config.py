@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-SAMPLE_RATE = 16_000
 ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
 HOP = 7_680  # 0.48 s
 

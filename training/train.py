@@ -1,12 +1,10 @@
 """Clips -> a trained detector in one MLflow run.
 
-python -m training.train --data corpus/train.tsv --twins data/twins/twins.tsv --architecture
-encoder --set epochs=12
+python -m training.train --data corpus/train.tsv --architecture encoder --set epochs=12
 """
 
 import argparse
 import copy
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +15,6 @@ import mlflow
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -29,48 +26,15 @@ from training.config import PRESETS, TrainConfig, configure
 from training.datasets import Clip, read
 from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
+from training.objective import losses, optimiser
 from training.outcome import calibrated, facts, log_plots, save
 from training.pool import pool
 from training.probe import probe
 from training.scoring import Logits, score
 
 CACHE = Path("data/pool")
+SMOKE = ("epochs=2", "steps=25")  # without data there is nothing to learn: enough to try the rest out
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of fine-tuning in the final weights
-
-
-def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
-    """The parts of the loss, each a scalar already weighted."""
-    window, frame = network(batch.waveform)
-    window = window.mean(dim=1)  # (B, W) -> (B,)
-    smooth = batch.spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
-    even = torch.where(batch.spoof > 0, 0.5 / batch.spoof.mean(), 0.5 / (1 - batch.spoof).mean())
-    parts = {"window": functional.binary_cross_entropy_with_logits(window, smooth, even)}
-    pairs = window[: 2 * config.pairs].reshape(-1, 2)
-    parts["pair"] = config.pair_weight * functional.softplus(2 - (pairs[:, 1] - pairs[:, 0])).mean()
-    if frame is not None and config.frame_weight:
-        smooth = batch.frame_spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
-        each = functional.binary_cross_entropy_with_logits(frame, smooth, reduction="none")
-        parts["frame"] = config.frame_weight * (each * batch.frame_weight).sum() / batch.frame_weight.sum()
-    return parts
-
-
-def optimiser(network: nn.Module, config: TrainConfig) -> tuple[torch.optim.Optimizer, Any]:
-    """AdamW with a one-cycle schedule; a pretrained trunk has a rate of its own."""
-    trunk = [p for n, p in network.named_parameters() if n.startswith("trunk.")]
-    new = [p for n, p in network.named_parameters() if not n.startswith("trunk.")]
-    groups = [{"params": new, "lr": config.lr}] + (
-        [{"params": trunk, "lr": config.trunk_lr}] if trunk else []
-    )
-    adam = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-    total = config.epochs * config.steps
-
-    def rate(step: int) -> float:
-        return (
-            min(1.0, (step + 1) / (0.05 * total)) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
-            + 1e-3
-        )
-
-    return adam, torch.optim.lr_scheduler.LambdaLR(adam, rate)
 
 
 def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:
@@ -89,9 +53,7 @@ def epoch(
     config: TrainConfig,
     label: str,
 ) -> dict[str, float]:
-    """One pass of `steps` batches -> mean of each part of the loss, and the share of time spent waiting for
-    data.
-    """
+    """One pass of `steps` batches -> mean of each part of the loss, and the share of time that data took."""
     network.train()
     half = Half(network) if isinstance(network, EncoderNet) else None
     sums: dict[str, float] = {}
@@ -253,7 +215,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    config = _settings(args.set, args.architecture)
+    config = _settings([*([] if args.data else SMOKE), *args.set], args.architecture)
     data = args.data or sample.make(sample.DEFAULT)
     run(config, data, args.extra, args.twins, args.name or args.architecture, args.start)
 

@@ -1,0 +1,47 @@
+"""What training minimises, and with what: the loss of a batch, the optimiser and its schedule."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.batches import Batch
+from training.config import TrainConfig
+
+WARM_UP = 0.05  # share of all steps
+MARGIN = 2.0  # by which a twin's logit should exceed its original's
+
+
+def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
+    """The parts of the loss, each a scalar already weighted."""
+    window, frame = network(batch.waveform)
+    window = window.mean(dim=1)  # (B, W) -> (B,)
+    smooth = batch.spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
+    even = torch.where(batch.spoof > 0, 0.5 / batch.spoof.mean(), 0.5 / (1 - batch.spoof).mean())
+    parts = {"window": functional.binary_cross_entropy_with_logits(window, smooth, even)}
+    pairs = window[: 2 * config.pairs].reshape(-1, 2)
+    parts["pair"] = config.pair_weight * functional.softplus(MARGIN - (pairs[:, 1] - pairs[:, 0])).mean()
+    if frame is not None and config.frame_weight:
+        smooth = batch.frame_spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
+        each = functional.binary_cross_entropy_with_logits(frame, smooth, reduction="none")
+        parts["frame"] = config.frame_weight * (each * batch.frame_weight).sum() / batch.frame_weight.sum()
+    return parts
+
+
+def optimiser(network: nn.Module, config: TrainConfig) -> tuple[torch.optim.Optimizer, Any]:
+    """AdamW with a one-cycle schedule; a pretrained trunk has a rate of its own."""
+    trunk = [p for n, p in network.named_parameters() if n.startswith("trunk.")]
+    new = [p for n, p in network.named_parameters() if not n.startswith("trunk.")]
+    groups = [{"params": new, "lr": config.lr}] + (
+        [{"params": trunk, "lr": config.trunk_lr}] if trunk else []
+    )
+    adam = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    total = config.epochs * config.steps
+
+    def rate(step: int) -> float:
+        warm = min(1.0, (step + 1) / (WARM_UP * total))
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))) + 1e-3
+
+    return adam, torch.optim.lr_scheduler.LambdaLR(adam, rate)
