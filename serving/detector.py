@@ -47,7 +47,7 @@ class Detector:
         # Not at the top: importing it starts a thread, and a process forked after that hangs when it exits.
         import onnxruntime
 
-        content = _read(path, expected_sha256)
+        content, sha256 = _read(path, expected_sha256)
         try:
             session = onnxruntime.InferenceSession(
                 content, _options(threads), providers=["CPUExecutionProvider"]
@@ -61,7 +61,7 @@ class Detector:
             raise ModelError(f"{path} holds no manifest. Export the model with `make export`.")
         manifest = Manifest.from_json(metadata[METADATA_KEY])
         _check_graph(session, manifest)
-        detector = cls(session, manifest, hashlib.sha256(content).hexdigest(), len(content), path)
+        detector = cls(session, manifest, sha256, len(content), path)
         detector._warm()
         return detector
 
@@ -152,7 +152,8 @@ class _FrameTrack:
         return np.concatenate(self._parts)[: -(-total_samples // self._frame_hop)]
 
 
-def _read(path: Path, expected_sha256: str | None) -> bytes:
+def _read(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:
+    """Content and its sha256, checked where one is expected."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -162,7 +163,7 @@ def _read(path: Path, expected_sha256: str | None) -> bytes:
         raise ModelError(
             f"{path} has sha256 {found}, expected {expected_sha256}. Restore the file or export it again."
         )
-    return content
+    return content, found
 
 
 def _options(threads: int) -> Any:
