@@ -1,6 +1,7 @@
 """What training minimises, and with what: the loss of a batch, the optimiser and its schedule."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,3 +46,13 @@ def optimiser(network: nn.Module, config: TrainConfig) -> tuple[torch.optim.Opti
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))) + 1e-3
 
     return adam, torch.optim.lr_scheduler.LambdaLR(adam, rate)
+
+
+def warming(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential average whose memory grows with the steps up to `decay`: its start is soon forgotten."""
+
+    def step(average: Tensor, weights: Tensor, seen: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + int(seen)) / (10 + int(seen)))
+        return average + (weights - average) * (1 - keep)
+
+    return step

@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -26,7 +26,7 @@ from training.config import PRESETS, TrainConfig, configure
 from training.datasets import Clip, read
 from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
-from training.objective import losses, optimiser
+from training.objective import losses, optimiser, warming
 from training.outcome import calibrated, facts, log_plots, save
 from training.pool import pool
 from training.probe import probe
@@ -115,7 +115,7 @@ def fit(
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
     adam, schedule = optimiser(network, config)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
+    average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     best = -1.0
     for index in range(config.epochs):
         measured = epoch(
