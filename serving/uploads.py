@@ -77,13 +77,6 @@ def _body() -> IO[bytes]:
     return file
 
 
-def discard_body() -> None:
-    """Read what a small request still sends: closed with bytes unread, TCP resets and the answer is lost."""
-    if (request.content_length or 0) <= IN_MEMORY_BYTES:
-        while request.stream.read(PIECE_BYTES):
-            pass
-
-
 def digest(file: IO[bytes]) -> tuple[str, int]:
     """sha256 and length of an open file."""
     file.seek(0)

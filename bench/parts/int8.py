@@ -24,7 +24,7 @@ from training.datasets import read
 from training.metrics import eer
 
 KINDS = ("Conv", "MatMul", "Gemm")
-CALIBRATION, JUDGED = 32, 400  # clips
+CALIBRATION, JUDGED = 32, 300  # clips
 BOOTSTRAPS = 500
 CLIP_SAMPLES = 160_000
 
