@@ -9,6 +9,9 @@ from scipy.optimize import minimize
 
 from training.datasets import Clip
 
+# Share of labels that may be wrong: keeps the scale finite where the clips are separated without an error.
+LABEL_NOISE = 0.002
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -42,12 +45,13 @@ def fit(logit: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> Affine:
 
     The scale is searched as its logarithm: a calibration never turns the ranking round.
     """
-    sign = np.where(spoof, 1.0, -1.0)
+    target = np.where(spoof, 1 - LABEL_NOISE, LABEL_NOISE)
     centre, spread = float(np.average(logit, weights=weight)), float(logit.std()) + 1e-9
     unit = (logit - centre) / spread
 
     def cost(x: np.ndarray) -> float:
-        return float(np.sum(weight * np.logaddexp(0, -sign * (np.exp(x[0]) * unit + x[1]))))
+        llr = np.exp(x[0]) * unit + x[1]
+        return float(np.sum(weight * (target * np.logaddexp(0, -llr) + (1 - target) * np.logaddexp(0, llr))))
 
     best = minimize(cost, np.zeros(2), method="Nelder-Mead").x
     scale = float(np.exp(best[0])) / spread

@@ -35,6 +35,12 @@ def test_fit_never_turns_the_ranking_round() -> None:
     assert fit(rng.standard_normal(200) - spoof, spoof, np.full(200, 1 / 200)).scale > 0
 
 
+def test_separated_clips_do_not_make_llrs_without_bound() -> None:
+    spoof = np.arange(200) % 2 == 1
+    found = fit(np.where(spoof, 5.0, -5.0), spoof, np.full(200, 1 / 200))
+    assert 4 < found(np.array([5.0]))[0] < 8
+
+
 def test_thresholds_keep_their_rates(gaussians: tuple[np.ndarray, np.ndarray]) -> None:
     llr, spoof = gaussians
     high, low = threshold_for_false_alarms(llr, spoof, 0.03), threshold_for_misses(llr, spoof, 0.05)
