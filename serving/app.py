@@ -19,7 +19,7 @@ from serving.errors import ClipError, ModelError, ModelUnavailable
 from serving.pages import pages
 from serving.service import Service
 from serving.settings import Settings
-from serving.uploads import MULTIPART_BYTES, UploadRequest, too_large
+from serving.uploads import MULTIPART_BYTES, UploadRequest, discard_body, too_large
 from serving.v2 import v2
 
 STATUS_OF_CLIP_ERROR = {
@@ -100,6 +100,7 @@ def _map_errors(app: Flask, service: Service) -> None:
 
     @app.errorhandler(Overloaded)
     def _(error: Overloaded) -> Response:
+        discard_body()
         return answer(503, "overloaded", str(error), error.retry_after_s)
 
     @app.errorhandler(ModelUnavailable)

@@ -77,6 +77,13 @@ def _body() -> IO[bytes]:
     return file
 
 
+def discard_body() -> None:
+    """Read what a small request still sends: unread, it would cost the client its connection."""
+    if (request.content_length or 0) <= IN_MEMORY_BYTES:
+        while request.stream.read(PIECE_BYTES):
+            pass
+
+
 def digest(file: IO[bytes]) -> tuple[str, int]:
     """sha256 and length of an open file."""
     file.seek(0)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,35 @@ def test_termination_is_clean(model_path: Path) -> None:
     _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "SIGABRT" not in log and "SIGKILL" not in log and "terminate called" not in log
+
+
+def statuses_over_one_connection(port: int, clip: bytes) -> list[int]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    found = []
+    try:
+        for _ in range(12):
+            connection.request("POST", "/api/detect", clip, {"Content-Type": "audio/wav"})
+            response = connection.getresponse()
+            response.read()
+            found.append(response.status)
+    finally:
+        connection.close()
+    return found
+
+
+def test_a_connection_outlives_a_refusal(model_path: Path) -> None:
+    """A body that was refused unread would cost a client its connection, and the next clip a broken pipe."""
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "BONAFIDE_MODEL": str(model_path), "BONAFIDE_QUEUE": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn"], cwd=ROOT, env={**environment, "WEB_CONCURRENCY": "1"}
+    )
+    try:
+        wait_for(port)
+        clip = encode(noise(25))
+        with ThreadPoolExecutor(8) as clients:
+            found = list(clients.map(lambda _: statuses_over_one_connection(port, clip), range(8)))
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+    assert set(sum(found, [])) == {200, 503}
