@@ -70,12 +70,13 @@ def model_of(options: argparse.Namespace) -> Path:
 def run_part(name: str, bench: Bench) -> dict[str, Any]:
     """The part's result, or {"error": ...}: one that fails is told, and the others go on."""
     print(f"{name}: {PARTS[name]} ...", file=sys.stderr, flush=True)
-    begun = time.monotonic()
+    begun, load = time.monotonic(), os.getloadavg()[0]
     try:
         found: dict[str, Any] = importlib.import_module(f"bench.parts.{name}").run(bench)
     except Exception as error:  # whatever a peer, a library or the machine does
         traceback.print_exc(limit=-3)
         found = {"error": f"{type(error).__name__}: {error}", "goals": []}
+    found["load_average"] = round(load, 1)  # before it: what else the machine did
     found["took_s"] = round(time.monotonic() - begun, 1)
     found["date"] = datetime.now(UTC).isoformat(timespec="seconds")
     for goal in found["goals"]:

@@ -28,11 +28,13 @@ def _setting(found: Results) -> str:
     first = next(iter(found.values()))
     machine, model = first["machine"], first["model"]
     day = max(result["date"] for result in found.values())[:10]
+    load = max(result["load_average"] for result in found.values())
+    busy = texts.BUSY.format(load=load) if load > 2 * machine["cores"] else ""
     seconds = sum(result["took_s"] for result in found.values())
     return (
         f"Machine: {machine['cores']} cores of {machine['cpu']} ({', '.join(machine['instructions'])}), "
         f"Python {machine['python']}, onnxruntime {machine['onnxruntime']}. Model: {model['name']}, "
-        f"{model['size_mb']} MB, sha256 {model['sha256'][:16]}. Measured {day}, in {seconds:.0f} s.\n"
+        f"{model['size_mb']} MB, sha256 {model['sha256'][:16]}. Measured {day}, in {seconds:.0f} s.\n{busy}"
     )
 
 

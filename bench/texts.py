@@ -13,6 +13,12 @@ What the peers don't do, and this service does for the same request: decode in a
 hostile file can't take down, the sha256 and the quality of the clip, spans and the confidence map.
 """
 
+BUSY = """
+**The machine was busy with other work (load average up to {load}).** CPU times are then somewhat
+higher, and wall times, throughput and latency much worse than on an idle machine, above all for
+servers that run fewer threads: run `make bench` again on an idle one before comparing those.
+"""
+
 STANDINS = """
 The other columns are architectures with random weights, which take the time that trained ones take.
 """

@@ -12,6 +12,7 @@ FACTS = {
     "model": {"name": "m.onnx", "size_mb": 1.0, "sha256": "0" * 64},
     "date": "2026-11-24T00:00:00+00:00",
     "took_s": 1.0,
+    "load_average": 0.5,
 }
 
 
@@ -53,6 +54,12 @@ def test_the_page_names_a_part_that_failed_and_one_that_was_not_run() -> None:
     text = pages.page({"load": result(error="OSError: no port")}, {}, [])
     assert "Not measured: OSError: no port" in text
     assert "Not measured: this part was not run" in text
+
+
+def test_the_page_says_that_the_machine_was_busy() -> None:
+    busy = {**result(gzipped_mb={"packages": 1.0}), "load_average": 8.0}
+    assert "busy with other work" in pages.page({"slug": busy}, {}, [])
+    assert "busy" not in pages.page({"slug": result(gzipped_mb={"packages": 1.0})}, {}, [])
 
 
 def test_the_page_marks_a_goal_that_was_missed() -> None:
