@@ -42,6 +42,7 @@ def test_a_clip_gets_a_whole_answer(client: FlaskClient, detector: Detector) -> 
             "duration_s",
             "windows",
             "spans",
+            "map",
             "clip",
             "notes",
             "model",
@@ -169,7 +170,10 @@ def test_health_and_readiness(client: FlaskClient) -> None:
     assert ready.get_json() == {"ready": True, "model": "loudness 7", "reason": None}
 
 
-def test_a_bad_bundle_fails_readiness_and_answers_503(make_client: MakeClient, tmp_path: Path) -> None:
+def test_a_bad_bundle_fails_readiness_and_answers_503(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.reload.BUNDLE", tmp_path / "none.onnx")  # no shipped model to fall back on
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"rubbish")
     for path in (bad, tmp_path / "missing.onnx"):
