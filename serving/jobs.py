@@ -26,6 +26,7 @@ from serving.whole import write_whole
 ID = re.compile(r"[0-9a-f]{32}")
 RUNNING, DONE, LOST = "running", "done", "lost"
 MOST_OUTPUT = 200_000  # characters kept of each stream
+RELEASE_TRIES, RELEASE_PAUSE_S = 40, 0.05  # that a job which is done may take to let the lock go
 KEPT = 50  # files of old jobs
 
 
@@ -50,7 +51,7 @@ class Job:
 def start(folder: Path, kind: str, version: str, command: Sequence[str], variables: dict[str, str]) -> Job:
     """Runs the command on its own; raises Busy where a job runs already."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not _free(folder):
+    if running(folder) is not None or not _free_soon(folder):
         raise Busy("Another command is running. Wait until it has ended.")
     _forget_old(folder)
     job = Job(uuid.uuid4().hex, kind, version, time.time())
@@ -113,6 +114,15 @@ def _lock(folder: Path) -> Iterator[bool]:
 def _free(folder: Path) -> bool:
     with _lock(folder) as free:
         return free
+
+
+def _free_soon(folder: Path) -> bool:
+    """Whether the lock is free, or becomes so: a job says that it is done a moment before it lets go."""
+    for _ in range(RELEASE_TRIES):
+        if _free(folder):
+            return True
+        time.sleep(RELEASE_PAUSE_S)
+    return False
 
 
 def main() -> int:
