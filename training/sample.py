@@ -20,6 +20,7 @@ import soundfile
 from serving.audio import SAMPLE_RATE
 from training import standin
 from training.datasets import Clip
+from training.storage import COLUMNS
 
 SMOKE = "smoke:"  # every source of the sample begins with it
 DEFAULT = Path("mlruns/sample")
@@ -31,17 +32,6 @@ VOICES = {
 }
 LONGEST_S = 3.0
 SPEAKING = ((130, 200), (30, 70), (30, 70), (0, 2**31))  # words a minute, pitch, its range, seed
-HEADER = (
-    "file",
-    "label",
-    "attack",
-    "source",
-    "speaker",
-    "language",
-    "original_rate_hz",
-    "seconds",
-    "licence",
-)
 TEXTS = (
     "The ship left the harbour before the sun was up.",
     "Seven small boats followed it as far as the old tower.",
@@ -77,7 +67,7 @@ def make(folder: Path, sizes: dict[str, int] | None = None, seed: int = 1) -> Pa
 
 def _write_split(folder: Path, split: str, size: int, seed: int) -> None:
     (folder / split).mkdir(parents=True)
-    lines = ["\t".join(HEADER)]
+    lines = ["\t".join(COLUMNS)]
     rng = np.random.default_rng([seed, *split.encode()])
     for number, (label, attack, speaker, samples) in enumerate(_speech(split, size, rng)):
         name = f"{split}/{label}-{number:04}.wav"
