@@ -94,12 +94,7 @@ def finite(value: Any) -> Any:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
-    options.add_argument("--protocol", type=Path, required=True, help="protocol TSV or corpus folder")
-    options.add_argument("--split", default="test", help="of a corpus folder; a TSV is taken whole")
-    options.add_argument("--model", type=Path, help="ONNX file; the shipped bundle by default")
-    options.add_argument("--out", type=Path, required=True, help="folder to write")
-    return options
+    return judging.options("training.evaluate", __doc__.splitlines()[0])
 
 
 def main(arguments: list[str] | None = None) -> int:

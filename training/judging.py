@@ -1,5 +1,6 @@
 """Clips -> verdicts through serving's own decoder, graph and decision, as every published figure comes."""
 
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,16 @@ def open_model(path: Path | None) -> Detector:
     """The model at this path, by default the shipped one. Raises ModelError."""
     model = path or BUNDLE
     return Detector.open(model, expected_sha256=stated_sha256(model))
+
+
+def options(program: str, purpose: str) -> argparse.ArgumentParser:
+    """The command line that every measurement shares: what to measure on, which model, where to write."""
+    found = argparse.ArgumentParser(prog=f"python -m {program}", description=purpose)
+    found.add_argument("--protocol", type=Path, required=True, help="protocol TSV or corpus folder")
+    found.add_argument("--split", default="test", help="of a corpus folder; a TSV is taken whole")
+    found.add_argument("--model", type=Path, help="ONNX file; the shipped bundle by default")
+    found.add_argument("--out", type=Path, required=True, help="folder to write")
+    return found
 
 
 def described(detector: Detector) -> dict[str, Any]:

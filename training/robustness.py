@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -126,14 +125,8 @@ def markdown(found: Mapping[str, Flips], title: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
-        prog="python -m training.robustness", description=__doc__.splitlines()[0]
-    )
-    options.add_argument("--protocol", type=Path, required=True, help="protocol TSV or corpus folder")
-    options.add_argument("--split", default="test", help="of a corpus folder; a TSV is taken whole")
-    options.add_argument("--model", type=Path, help="ONNX file; the shipped bundle by default")
+    options = judging.options("training.robustness", __doc__.splitlines()[0])
     options.add_argument("--clips", type=int, default=100, help="for each change, half real and half fake")
-    options.add_argument("--out", type=Path, required=True, help="folder to write")
     return options
 
 

@@ -12,7 +12,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,12 +153,8 @@ def markdown(report: dict[str, Any], title: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="python -m training.splices", description=__doc__.splitlines()[0])
-    options.add_argument("--protocol", type=Path, required=True, help="protocol TSV or corpus folder")
-    options.add_argument("--split", default="test", help="of a corpus folder; a TSV is taken whole")
-    options.add_argument("--model", type=Path, help="ONNX file; the shipped bundle by default")
+    options = judging.options("training.splices", __doc__.splitlines()[0])
     options.add_argument("--count", type=int, default=100, help="splices of each kind")
-    options.add_argument("--out", type=Path, required=True, help="folder to write")
     return options
 
 
