@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from serving import audio
 from serving.detector import Detector
-from serving.errors import ClipError
-from serving.verdict import decide
 from serving.whole import write_whole
 from training.datasets import Clip, data_fingerprint
+from training.judging import judge
 
 CODE = 1  # raise where a change to decoding, windowing or pooling makes kept scores stale
 
@@ -60,26 +56,23 @@ def score(
 def _score_all(
     detector: Detector, sha256: str, fingerprint: str, clips: Sequence[Clip], label: str
 ) -> ClipScores:
-    scores = ClipScores(sha256, fingerprint, [], [], [], [], [], [])
-    failed: list[str] = []
-    for clip in tqdm(clips, desc=label or "scoring", unit="clip", file=sys.stderr, disable=None, leave=False):
-        try:
-            with audio.stream(clip.path) as blocks:
-                verdict = decide(detector.score(blocks), detector.manifest)
-        except (ClipError, OSError) as error:
-            failed.append(f"{clip.path.name}: {error}")
-            continue
-        scores.names.append(str(clip.path))
-        scores.spoof.append(clip.label == "spoof")
-        scores.source.append(clip.source)
-        scores.attack.append(clip.attack)
-        scores.llr.append(float(verdict.llr))
-        scores.verdict.append(verdict.verdict)
+    judged, failed = judge(detector, clips, label or "scoring")
     if len(failed) * 20 > len(clips):
+        path, complaint = next(iter(failed.items()))
+        first = f"{Path(path).name}: {complaint}"
         raise MeasureError(
-            f"{len(failed)} of {len(clips)} clips can't be scored, first {failed[0]}; check the data"
+            f"{len(failed)} of {len(clips)} clips can't be scored, first {first}; check the data"
         )
-    return scores
+    return ClipScores(
+        sha256,
+        fingerprint,
+        names=[str(one.clip.path) for one in judged],
+        spoof=[one.clip.label == "spoof" for one in judged],
+        source=[one.clip.source for one in judged],
+        attack=[one.clip.attack for one in judged],
+        llr=[one.verdict.llr for one in judged],
+        verdict=[one.verdict.verdict for one in judged],
+    )
 
 
 def common(one: ClipScores, other: ClipScores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

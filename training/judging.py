@@ -60,10 +60,12 @@ def described(detector: Detector) -> dict[str, Any]:
     }
 
 
-def judge(detector: Detector, clips: Sequence[Clip]) -> tuple[list[Judged], dict[str, str]]:
+def judge(
+    detector: Detector, clips: Sequence[Clip], what: str = "scoring"
+) -> tuple[list[Judged], dict[str, str]]:
     """Verdicts in the clips' order, and path -> complaint of those that could not be scored."""
     judged, complaints = [], {}
-    for clip in shown(clips, "scoring"):
+    for clip in shown(clips, what):
         try:
             with audio.stream(clip.path, audio.LOCAL) as blocks:
                 judged.append(Judged(clip, detect(blocks, detector).verdict))
