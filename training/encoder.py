@@ -16,6 +16,7 @@ from training.features import LogMel, cut
 from training.whisper import encoder_weights
 
 WIDTH, HEADS, BANDS = 512, 8, 80
+SUMMED = 8  # tokens whose mean is taken first
 MOST_MAGNIFIED = 300.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
 
@@ -103,6 +104,17 @@ class Standardise(nn.Module):
         self.deviation.copy_(torch.maximum(x.std(dim=0), level.abs() / MOST_MAGNIFIED) + 1e-4)
 
 
+def over_time(tokens: Tensor) -> Tensor:
+    """Mean (M, T, width) -> (M, width), T a multiple of SUMMED, by two products.
+
+    onnxruntime sums a plain mean in an order that depends on M: a window's score would depend on how many are
+    scored with it. Two short sums round less than a long one.
+    """
+    m, t, width = tokens.shape
+    inner, outer = torch.full((1, SUMMED), 1 / SUMMED), torch.full((1, t // SUMMED), SUMMED / t)
+    return (outer @ (inner @ tokens.reshape(m, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
+
+
 class Head(nn.Module):
     """Tokens (M, T, width) -> window logit (M,) from their mean and deviation, frame logits (M, T /
     group).
@@ -134,8 +146,8 @@ class Head(nn.Module):
     @staticmethod
     def statistics(tokens: Tensor) -> Tensor:
         """(M, T, width) -> (M, 2 width)"""
-        mean = tokens.mean(dim=1)
-        spread = ((tokens - mean[:, None]) ** 2).mean(dim=1).clamp(min=1e-8).sqrt()
+        mean = over_time(tokens)
+        spread = over_time((tokens - mean[:, None]) ** 2).clamp(min=1e-8).sqrt()
         return torch.cat([mean, spread], dim=1)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
