@@ -3,8 +3,8 @@ only.
 
 Every step is `(samples (N,) float32, rng) -> (N,) float32`. The same rng state gives the same channel, so
 that a clip and its
-twin can be sent through one channel and differ in nothing else. Codecs are slow and are drawn ahead, when
-the pool is built.
+twin can be sent through one channel and differ in nothing else. Most codecs are drawn ahead, when the pool is
+built: they are slow.
 """
 
 import numpy as np
@@ -20,6 +20,11 @@ def codec(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         bitrates = CODECS[name].bitrates
         samples = transcode(samples, name, int(rng.choice(bitrates)) if bitrates else None)
     return samples
+
+
+def opus(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A call or a voice message: Opus at 10 to 24 kbit/s, where it changes speech most."""
+    return transcode(samples, "opus", int(rng.integers(10_000, 24_001)))
 
 
 def gain(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -97,7 +102,15 @@ def rawboost(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (bent + hits * bent * rng.uniform(-1, 1) * 0.5).astype(np.float32) * np.float32(peak)
 
 
-STEPS = ((reverberation, 0.25), (equalise, 0.4), (rawboost, 0.15), (noise, 0.4), (clip, 0.06), (gain, 0.9))
+STEPS = (
+    (reverberation, 0.25),
+    (equalise, 0.4),
+    (rawboost, 0.15),
+    (noise, 0.4),
+    (clip, 0.06),
+    (opus, 0.12),
+    (gain, 0.9),
+)
 
 
 def channel(samples: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:

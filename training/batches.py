@@ -27,10 +27,11 @@ SILENCE_DB = -40.0  # below the clip's loudest frame: such frames teach nothing
 class Composition:
     """How many of what in a batch."""
 
-    pairs: int  # a real clip and its twin, in one channel
+    pairs: int  # a real clip and its twin or a spoof of its source, in one channel
     real: int
     spoof: int
     coded_share: float = 0.35  # of clips taken in the variant that went through a codec
+    source_share: float = 0.0  # of pairs whose spoof is one of the same source instead of the twin
     splice_share: float = 0.15  # of pairs made partial spoofs, and again of pairs joined within a label
 
 
@@ -46,7 +47,7 @@ def _weights(keys: Sequence[str]) -> np.ndarray:
     """Probability of each item, so that a key with n items is drawn in proportion to sqrt(n)."""
     counts = Counter(keys)
     weights = np.array([counts[key] ** -0.5 for key in keys])
-    return weights / weights.sum()
+    return weights / weights.sum() if len(keys) else weights
 
 
 def join(base: np.ndarray, insert: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -82,6 +83,16 @@ class Batches(IterableDataset[Batch]):
         spoof = [i for i, c in enumerate(clips) if c.label == "spoof"]
         self.real, self.real_weights = np.array(real), _weights([clips[i].source for i in real])
         self.spoof, self.spoof_weights = np.array(spoof), _weights([clips[i].attack for i in spoof])
+        held: dict[str, list[int]] = defaultdict(list)
+        for i in spoof:
+            held[clips[i].source].append(i)
+        self.held = {
+            source: (np.array(rows), _weights([clips[i].attack for i in rows]))
+            for source, rows in held.items()
+        }
+        both = [i for i in real if clips[i].source in self.held]
+        self.both, self.both_weights = np.array(both), _weights([clips[i].source for i in both])
+        self.sources = [clip.source for clip in clips]
         made: dict[str, list[int]] = defaultdict(list)
         for offset, twin in enumerate(twins):
             made[twin.path.stem].append(len(clips) + offset)
@@ -103,12 +114,20 @@ class Batches(IterableDataset[Batch]):
         )
         return int(rng.choice(items, p=weights))
 
+    def _partners(self, rng: np.random.Generator) -> tuple[int, int]:
+        """A real clip and its twin, or a spoof of the same source: the source does not tell them apart."""
+        if len(self.both) and rng.random() < self.composition.source_share:
+            index = int(rng.choice(self.both, p=self.both_weights))
+            items, weights = self.held[self.sources[index]]
+            return index, int(rng.choice(items, p=weights))
+        index = self._draw("real", rng)
+        return index, int(rng.choice(self.twins[index])) if index in self.twins else self._draw("spoof", rng)
+
     def _pair(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float, np.ndarray]]:
-        """A real clip and its twin, cut alike; some as splices: a spoofed part in the real one, or joins
+        """A real clip and its partner, cut alike; some as splices: a spoofed part in the real one, or joins
         within each label.
         """
-        index = self._draw("real", rng)
-        partner = int(rng.choice(self.twins[index])) if index in self.twins else self._draw("spoof", rng)
+        index, partner = self._partners(rng)
         seed = int(rng.integers(2**31))
         real, twin = (self._crop(i, np.random.default_rng(seed)) for i in (index, partner))
         none, every = np.zeros(self.window, np.float32), np.ones(self.window, np.float32)

@@ -16,9 +16,10 @@ class TrainConfig:
     layers: int = 2  # of the encoder
     epochs: int = 16
     steps: int = 250  # batches an epoch
-    pairs: int = 8  # real clips with their twin, a batch
+    pairs: int = 8  # real clips with a partner, a batch
     real: int = 11  # further real clips, a batch
     spoof: int = 17  # further spoofs, a batch
+    source_share: float = 0.0  # of pairs made with a spoof of the real clip's source, not with its twin
     splice_share: float = 0.15
     strength: float = 0.6  # of the post-chain: 0 is none
     coded_share: float = 0.35  # of clips that went through a random codec
@@ -29,6 +30,7 @@ class TrainConfig:
     label_smoothing: float = 0.05
     frame_weight: float = 0.3  # of the frames' loss against the windows'
     pair_weight: float = 0.3  # of the ranking loss between a real clip and its twin
+    teacher_weight: float = 0.7  # of a teacher's opinion against the labels, where there is a teacher
     average: float = 0.995  # decay of the averaged weights, a step
     seed: int = 0
 

@@ -31,6 +31,7 @@ from training.outcome import calibrated, facts, log_plots, save
 from training.pool import pool
 from training.probe import probe
 from training.scoring import Logits, score
+from training.teacher import Teacher
 
 CACHE = Path("data/pool")
 SMOKE = ("epochs=2", "steps=25")  # without data there is nothing to learn: enough to try the rest out
@@ -52,6 +53,7 @@ def epoch(
     schedule: Any,
     config: TrainConfig,
     label: str,
+    teacher: Teacher | None = None,
 ) -> dict[str, float]:
     """One pass of `steps` batches -> mean of each part of the loss, and the share of time that data took."""
     network.train()
@@ -63,7 +65,7 @@ def epoch(
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
-        parts = losses(network, batch, config)
+        parts = losses(network, batch, config, teacher)
         adam.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()
         if half:
@@ -95,18 +97,24 @@ def fit(
     twins: list[Clip],
     dev: list[Clip],
     start_run: str,
+    teacher_run: str,
     out: Path,
 ) -> nn.Module:
     """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that network.
 
-    It goes on from `start_run` where one is given.
+    It goes on from `start_run` and learns from `teacher_run` where they are given.
     """
     torch.manual_seed(config.seed)
     network = network_of(checkpoint(start_run)) if start_run else models.initialised(config.as_dict()).network
     train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
     shape = geometry(network, config)
     composition = Composition(
-        config.pairs, config.real, config.spoof, config.coded_share, config.splice_share
+        config.pairs,
+        config.real,
+        config.spoof,
+        config.coded_share,
+        config.source_share,
+        config.splice_share,
     )
     clips = [clip for part in lists for clip in part]
     source = Batches(clips, twins, train_pool, composition, shape, config.strength, config.seed)
@@ -114,12 +122,13 @@ def fit(
     if isinstance(network, EncoderNet) and not start_run:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
+    teacher = Teacher(teacher_run) if teacher_run else None
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     best = -1.0
     for index in range(config.epochs):
         measured = epoch(
-            network, average, batches, adam, schedule, config, f"epoch {index + 1}/{config.epochs}"
+            network, average, batches, adam, schedule, config, f"epoch {index + 1}/{config.epochs}", teacher
         )
         logits = score(average.module, dev_pool, len(dev), config)
         measured |= dev_metrics(logits, dev)
@@ -159,7 +168,13 @@ def towards_start(
 
 
 def run(
-    config: TrainConfig, data: Path, extra: list[Path], twins: Path | None, name: str, start_run: str = ""
+    config: TrainConfig,
+    data: Path,
+    extra: list[Path],
+    twins: Path | None,
+    name: str,
+    start_run: str = "",
+    teacher_run: str = "",
 ) -> str:
     """One MLflow run from start to checkpoint; returns its id."""
     lists = [read(part, "train") for part in (data, *extra)]
@@ -169,10 +184,11 @@ def run(
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
-        mlflow.log_params(config.as_dict() | {"data": str(data.resolve()), "start_run": start_run})
+        runs = {"start_run": start_run, "teacher_run": teacher_run}
+        mlflow.log_params(config.as_dict() | {"data": str(data.resolve())} | runs)
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
-        network = fit(config, lists, made, dev, start_run, folder / "best.pt")
+        network = fit(config, lists, made, dev, start_run, teacher_run, folder / "best.pt")
         dev_logits = score(network, pool([dev], CACHE), len(dev), config)
         save(network, config, dev_logits, dev, described, folder / tracking.CHECKPOINT)
         mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
@@ -211,13 +227,16 @@ def main() -> None:
     parser.add_argument(
         "--start", default="", metavar="RUN", help="MLflow run whose weights training goes on from"
     )
+    parser.add_argument(
+        "--teacher", default="", metavar="RUN", help="MLflow run of an encoder that the network learns from"
+    )
     parser.add_argument("--name", help="of the run; the architecture by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config = _settings([*([] if args.data else SMOKE), *args.set], args.architecture)
     data = args.data or sample.make(sample.DEFAULT)
-    run(config, data, args.extra, args.twins, args.name or args.architecture, args.start)
+    run(config, data, args.extra, args.twins, args.name or args.architecture, args.start, args.teacher)
 
 
 if __name__ == "__main__":

@@ -65,3 +65,18 @@ def test_a_join_replaces_exactly_the_masked_stretch() -> None:
     assert joined[middle] == pytest.approx(-0.1) and mask[middle] == 1
     far = np.convolve(mask, np.ones(800), mode="same") == 0
     assert np.allclose(joined[far], 0.1)
+
+
+def test_a_pair_of_one_source_is_of_one_source() -> None:
+    clips = [
+        Clip(Path(f"{source}-{label}.flac"), label, label, "unknown", source, "train")
+        for source in "abc"
+        for label in ("bonafide", "spoof")
+    ]
+    levels = np.repeat(np.arange(1, 7) * 4000, WINDOW).astype(np.int16)  # a clip is known by its level
+    part = Part(dict.fromkeys(("plain", "coded"), levels), np.arange(7) * WINDOW)
+    composition = Composition(pairs=8, real=0, spoof=0, source_share=1.0, splice_share=0.0)
+    made = Batches(clips, [], Pool([part]), composition, (WINDOW, 640, 48), strength=0.0, seed=1)
+    level = (next(iter(made)).waveform[:, 0] * 32768 / 4000).round().int().reshape(8, 2)
+    assert set(level[:, 0].tolist()) > {1}  # more than one source is drawn
+    assert (level[:, 1] == level[:, 0] + 1).all()

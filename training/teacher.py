@@ -1,0 +1,31 @@
+"""A trained encoder that a small network learns from: its opinion on the very waveforms of each batch
+(Hinton et al. 2015).
+"""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from training.checkpoints import checkpoint, network_of
+from training.encoder import EncoderNet
+from training.features import cut
+
+
+class Teacher:
+    """(B, window) -> probability of spoof (B,); its trunk in bfloat16, as in training."""
+
+    def __init__(self, run_id: str) -> None:
+        """Raises ValueError where the run holds no encoder."""
+        network = network_of(checkpoint(run_id))
+        if not isinstance(network, EncoderNet):
+            raise ValueError(f"Run {run_id} holds a {type(network).__name__}; a teacher is an encoder.")
+        self.network, self.trunk = network, copy.deepcopy(network.trunk).bfloat16()
+
+    @torch.no_grad()
+    def __call__(self, waveform: Tensor) -> Tensor:
+        size = self.network.window_samples
+        mel = self.network.mel(cut(waveform, size, size).reshape(-1, size))
+        tokens = torch.cat(self.trunk(mel.bfloat16()), dim=2).float()
+        window, _ = self.network.head(tokens)
+        return torch.sigmoid(window.reshape(len(waveform), -1).mean(dim=1))
