@@ -21,7 +21,8 @@ class Product:
     name: str
     kind: str
     flops: int  # a multiplication and an addition are two
-    bytes: int  # float32 inputs and output, each once
+    integers: bool  # of 8 bits
+    bytes: int  # inputs and output, each once, as they are stored
     shapes: tuple[tuple[int, ...], ...]  # of the two inputs and the output
 
 
@@ -43,7 +44,8 @@ def products(model: Path, samples: int) -> list[Product]:
     waveform = np.random.default_rng(0).normal(0, 0.1, (1, samples)).astype(np.float32)
     found = session.run(sorted(wanted), {"waveform": waveform})
     shapes = known | {name: value.shape for name, value in zip(sorted(wanted), found, strict=True)}
-    return [_product(node, shapes) for node in nodes]
+    integers = {node.output[0] for node in graph.graph.node if node.op_type == "DequantizeLinear"}
+    return [_product(node, shapes, node.input[0] in integers) for node in nodes]
 
 
 def total(model: Path, samples: int) -> int:
@@ -60,7 +62,7 @@ def _casts(graph: onnx.ModelProto, known: dict[str, tuple[int, ...]]) -> dict[st
     }
 
 
-def _product(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> Product:
+def _product(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]], integers: bool) -> Product:
     left, right, out = (tuple(shapes[name]) for name in (*node.input[:2], node.output[0]))
     attributes = {attribute.name: attribute.i for attribute in node.attribute}
     if node.op_type == "Conv":
@@ -69,5 +71,5 @@ def _product(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> Produc
         inner = left[0]
     else:
         inner = left[-1]
-    moved = 4 * (prod(left) + prod(right) + prod(out))
-    return Product(node.name, node.op_type, 2 * prod(out) * inner, moved, (left, right, out))
+    moved = (1 if integers else 4) * (prod(left) + prod(right)) + 4 * prod(out)
+    return Product(node.name, node.op_type, 2 * prod(out) * inner, integers, moved, (left, right, out))

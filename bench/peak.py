@@ -5,7 +5,7 @@ import time
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import helper
 
 GEMMS = ((384, 512, 512), (576, 512, 2048), (1024, 1024, 1024))  # rows, inner, columns
 CONVOLUTIONS = ((32, 64, 64, 200), (64, 64, 32, 200), (128, 128, 32, 96))  # channels in, out, rows, columns
@@ -28,6 +28,11 @@ def gemm_gflops() -> float:
 def convolution_gflops() -> float:
     """The same of 3x3 convolutions."""
     return max(_convolution(*shape) for shape in CONVOLUTIONS)
+
+
+def int8_gops() -> float:
+    """The same of products of 8-bit integers, with 32-bit sums."""
+    return max(_int8(*shape) for shape in GEMMS)
 
 
 def copied_gb_per_s() -> float:
@@ -55,6 +60,13 @@ def _gemm(rows: int, inner: int, columns: int) -> float:
     return 2 * rows * inner * columns / _seconds(node, weight, x) / 1e9
 
 
+def _int8(rows: int, inner: int, columns: int) -> float:
+    weight = np.random.default_rng(0).integers(-127, 128, (inner, columns)).astype(np.int8)
+    node = helper.make_node("MatMulInteger", ["x", "w"], ["y"])
+    x = np.ones((rows, inner), np.uint8)
+    return 2 * rows * inner * columns / _seconds(node, weight, x) / 1e9
+
+
 def _convolution(width_in: int, width: int, height: int, length: int) -> float:
     weight = np.random.default_rng(0).normal(size=(width, width_in, 3, 3)).astype(np.float32)
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
@@ -66,8 +78,8 @@ def _seconds(node: onnx.NodeProto, weight: np.ndarray, x: np.ndarray) -> float:
     graph = helper.make_graph(
         [node],
         "one",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)],
+        [onnx.ValueInfoProto(name="y")],
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -40,16 +40,17 @@ scores one clip and lets 16 wait; the rest is refused at once, with Retry-After.
 
 ROOFLINE = """
 One core reaches {machine[gemm_gflops]} GFLOP/s in matrix products, {machine[convolution_gflops]} in
-3x3 convolutions (best of some sizes, through onnxruntime), and copies {machine[copied_gb_per_s]}
-GB/s. The graph's products take {gflop} GFLOP for {windows} windows; each at the peak of its kind,
-or at the copy rate where that is slower: {least_ms} ms. Measured: {measured} ms, {reached_gflops}
-GFLOP/s. What is not a product counts as free in the estimate.
+3x3 convolutions, {machine[int8_gops]} in products of 8-bit integers (best of some sizes, through
+onnxruntime), and copies {machine[copied_gb_per_s]} GB/s. The graph's products take {gflop} GFLOP for
+{windows} windows; each at the peak of its kind, or at the copy rate where that is slower:
+{least_ms} ms. Measured: {measured} ms, {reached_gflops} GFLOP/s. What is not a product counts as
+free in the estimate.
 
 """
 
 INT8 = """
-Calibrated on {calibrated_on}; float over int8: {ratio}; largest change of an LLR on a made clip:
-{largest_llr_change}.
+Shipped is the {shipped} form. Int8 scales from {calibrated_on}; float over int8: {ratio}; largest
+change of an LLR on a made clip: {largest_llr_change}.
 """
 
 INT8_ACCURACY = """

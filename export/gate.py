@@ -46,6 +46,7 @@ class Gate:
 
     split: str  # of DATA, the split that decides; test stays for reporting
     parity: Parity
+    int8_mean_difference: float  # torch against a file in integers, which rounds: mean over the same LLRs
     context: Parity  # a window alone, in a batch, inside a longer clip
     max_bytes: int
     max_ms_per_window: float
@@ -66,7 +67,7 @@ class Gate:
 
 
 def _gate(facts: dict[str, Any]) -> Gate:
-    known = {"schema", "split", "parity", "context", "size", "latency", "memory", "metric", "flips"}
+    known = {"schema", "split", "parity", "int8", "context", "size", "latency", "memory", "metric", "flips"}
     if facts.keys() != known or facts["schema"] != 1:
         raise ValueError(
             f"keys {sorted(facts)}, schema {facts.get('schema')}; expected {sorted(known)}, schema 1"
@@ -75,6 +76,7 @@ def _gate(facts: dict[str, Any]) -> Gate:
     return Gate(
         split=facts["split"],
         parity=Parity(**facts["parity"]),
+        int8_mean_difference=facts["int8"]["mean_difference"],
         context=Parity(**facts["context"]),
         max_bytes=facts["size"]["max_bytes"],
         max_ms_per_window=facts["latency"]["max_ms_per_window"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import onnx
 import onnxruntime
 
 
@@ -21,6 +22,11 @@ def _window_llr(session: onnxruntime.InferenceSession, waveforms: np.ndarray) ->
         ["window_llr"], {"waveform": np.ascontiguousarray(waveforms, np.float32)}
     )[0]
     return found
+
+
+def is_quantised(model: bytes) -> bool:
+    """Whether a file computes in integers anywhere."""
+    return any(node.op_type == "QuantizeLinear" for node in onnx.load_from_string(model).graph.node)
 
 
 def context_difference(model: bytes, window: int, hop: int, clips: Sequence[np.ndarray]) -> float:

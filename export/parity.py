@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,23 +14,36 @@ from serving.audio import SAMPLE_RATE
 TOLERANCE = 1e-4  # largest difference of an LLR between torch and ONNX that counts as equal
 
 
-def largest_difference(module: torch.nn.Module, model: bytes, clips: Sequence[np.ndarray]) -> float:
-    """Largest |torch - ONNX| over all outputs, for each waveform (N,) alone and in a batch of two."""
+@dataclass(frozen=True)
+class Difference:
+    """|torch - ONNX| over all LLRs of all outputs; infinite where one is not finite."""
+
+    largest: float
+    mean: float
+
+
+def difference(module: torch.nn.Module, model: bytes, clips: Sequence[np.ndarray]) -> Difference:
+    """Of each waveform (N,) alone and in a batch of two."""
     session = open_session(model)
-    worst = 0.0
+    found = [np.zeros(1)]
     for clip in clips:
         for batch in (clip[None], np.stack([clip, clip[::-1]])):
             batch = np.ascontiguousarray(batch, dtype=np.float32)
             with torch.no_grad():
                 outputs = module(torch.from_numpy(batch))
             expected = outputs if isinstance(outputs, tuple) else (outputs,)
-            found = session.run(None, {"waveform": batch})
-            for one, other in zip(expected, found, strict=True):
-                difference = np.abs(one.numpy() - other)
-                worst = max(
-                    worst, float(np.max(difference, initial=0.0)) if np.isfinite(difference).all() else np.inf
-                )
-    return worst
+            theirs = session.run(None, {"waveform": batch})
+            found += [
+                np.abs(one.numpy() - other).ravel() for one, other in zip(expected, theirs, strict=True)
+            ]
+    every = np.concatenate(found)
+    every[~np.isfinite(every)] = np.inf
+    return Difference(float(every.max()), float(every.mean()))
+
+
+def largest_difference(module: torch.nn.Module, model: bytes, clips: Sequence[np.ndarray]) -> float:
+    """The largest of `difference`."""
+    return difference(module, model, clips).largest
 
 
 def probe_clips(window_samples: int, hop_samples: int, seed: int = 0) -> list[np.ndarray]:

@@ -73,7 +73,8 @@ def run_export(chosen: argparse.Namespace) -> int:
     """Exports and registers a run."""
     from export.release import release
 
-    version = release(desk(chosen).registry, chosen.run, chosen.data, chosen.mlruns / "scores")
+    cache = chosen.mlruns / "scores"
+    version = release(desk(chosen).registry, chosen.run, chosen.data, cache, int8=chosen.int8)
     print(f"Version {version.number}: {version.size_bytes} bytes, {version.parameters} parameters")
     return 0
 
@@ -190,7 +191,9 @@ def parser() -> argparse.ArgumentParser:
     compared = add("compare", run_compare, data)
     compared.add_argument("versions", nargs="*", help="numbers or aliases; default: all")
     compared.add_argument("--out", type=Path, default=ROOT / "mlruns" / "compare.html", help="page to write")
-    add("export", run_export, data).add_argument("run", help="MLflow run id")
+    exported = add("export", run_export, data)
+    exported.add_argument("run", help="MLflow run id")
+    exported.add_argument("--int8", action="store_true", help="the encoder's products in 8-bit integers")
     add("gate", run_gate, data).add_argument("version", help="number or alias")
     promoted = add("promote", run_promote, data)
     promoted.add_argument("version", help="number or alias")

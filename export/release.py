@@ -33,17 +33,34 @@ OPERATING_POINTS = 41  # rows of the table that a threshold is chosen by
 DECIMALS = 6
 
 
-def release(registry: Registry, run_id: str, data: Path | None, cache: Path) -> Version:
-    """Exports a run, measures the file on dev and test of `data` (else of the run's data), registers it."""
+def release(
+    registry: Registry, run_id: str, data: Path | None, cache: Path, *, int8: bool = False
+) -> Version:
+    """Exports a run, measures the file on dev and test of `data` (else of the run's data), registers it.
+
+    Raises ExportError or DataError where `int8` is asked for and there are no train clips for its scales.
+    """
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = read_checkpoint(fetch_checkpoint(run_id, Path(folder)))
     model = export(checkpoint, run_id=run_id)
+    data = data or registry.data_of_run(run_id)
+    if int8:
+        model = in_integers(model, data)
     graph = onnx.load_from_string(model)
     manifest = manifest_of(graph)
-    data = data or registry.data_of_run(run_id)
     if data is not None:
         manifest = measured(manifest, model, data, cache)
     return registry.add(stamp(graph, manifest), run_id)
+
+
+def in_integers(model: bytes, data: Path | None) -> bytes:
+    """The int8 form of a file; its manifest says so."""
+    from export.int8 import calibration, quantised  # loads onnxruntime's quantiser
+
+    manifest = manifest_of(onnx.load_from_string(model))
+    clips = calibration(read(data, "train"), manifest.window_samples) if data else []
+    named = dataclasses.replace(manifest, architecture=f"{manifest.architecture}-int8")
+    return stamp(onnx.load_from_string(quantised(model, clips)), named)
 
 
 def manifest_of(graph: onnx.ModelProto) -> Manifest:

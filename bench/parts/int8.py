@@ -1,117 +1,90 @@
-"""Static QDQ int8 of the network, calibrated on clips: time, change of scores, EER of labelled clips.
+"""What 8-bit integers give the shipped graph: time, size, change of scores, EER of labelled clips.
 
-What computes the spectrum, everything before a Log, stays float: its range is too wide for 8 bits.
+A shipped graph in integers is compared with itself computed in floats, any other with its int8 form.
 """
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnx import numpy_helper
 
 from bench import peak
 from bench.clips import speech_like
 from bench.plan import Bench
 from bench.stats import ratios, spread
+from export.compact import compact
+from export.graph import is_quantised
+from export.int8 import CLIPS, calibration, quantised
 from serving import audio
 from serving.detector import Detector
 from serving.verdict import pool
 from training.datasets import read
 from training.metrics import eer
 
-KINDS = ("Conv", "MatMul", "Gemm")
-CALIBRATION, JUDGED = 32, 300  # clips
+JUDGED = 300  # clips
 BOOTSTRAPS = 500
 CLIP_SAMPLES = 160_000
 
 
-class Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Waveforms of one window each."""
-
-    def __init__(self, clips: list[np.ndarray]) -> None:
-        self._rest = iter(clips)
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        clip = next(self._rest, None)
-        return None if clip is None else {"waveform": clip[None]}
-
-
 def run(bench: Bench) -> dict[str, Any]:
-    detector = Detector.open(bench.model)
-    window = detector.manifest.window_samples
-    clips = [clip[:window] for clip in _clips(bench.calibration, window)][:CALIBRATION]
+    model = bench.model.read_bytes()
+    window = Detector.open(bench.model).manifest.window_samples
+    integers = is_quantised(model)
+    clips = _clips(bench.calibration, window)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.onnx"
-        quantise(bench.model, path, clips)
-        small = Detector.open(path)
+        path = Path(folder) / "other.onnx"
+        path.write_bytes(floated(model) if integers else quantised(model, clips))
+        shipped, other = Detector.open(bench.model), Detector.open(path)
+        exact, small = (other, shipped) if integers else (shipped, other)
         result: dict[str, Any] = {
+            "shipped": "int8" if integers else "float",
             "calibrated_on": str(bench.calibration.name) if bench.calibration else "made clips",
-            "size_mb": {"float": bench.model.stat().st_size / 1e6, "int8": path.stat().st_size / 1e6},
-            **_times(bench, detector, small),
+            "size_mb": {"float": exact.size / 1e6, "int8": small.size / 1e6},
+            **_times(bench, exact, small),
             "goals": [],
         }
         if bench.judged:
-            result["accuracy"] = _accuracy(detector, small, bench.judged)
+            result["accuracy"] = _accuracy(exact, small, bench.judged)
     return result
 
 
-def quantise(model: Path, target: Path, clips: list[np.ndarray]) -> None:
-    """Write the int8 form of a model file, manifest included."""
-    graph = onnx.load(model)
-    widen(graph)
-    kept = before_log(graph)
-    plain = target.with_name("plain.onnx")
-    onnx.save(graph, plain)
-    quantize_static(
-        plain, target, Reader(clips), quant_format=QuantFormat.QDQ, per_channel=True,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=list(KINDS),
-        nodes_to_exclude=kept,
-    )  # fmt: skip
-    written = onnx.load(target)
-    del written.metadata_props[:]
-    written.metadata_props.extend(graph.metadata_props)
-    onnx.save(written, target)
-
-
-def widen(graph: onnx.ModelProto) -> None:
-    """Weights stored as float16 with a Cast -> float32, which the quantiser can read; in place."""
+def floated(model: bytes) -> bytes:
+    """A file in integers -> the same network computed in floats: activations are not rounded any more."""
+    graph = onnx.load_from_string(model)
     stored = {entry.name: entry for entry in graph.graph.initializer}
-    for node in [n for n in graph.graph.node if n.op_type == "Cast" and n.input[0] in stored]:
-        values = numpy_helper.to_array(stored[node.input[0]])
-        if node.attribute[0].i == TensorProto.FLOAT and values.dtype == np.float16:
-            stored[node.input[0]].CopyFrom(numpy_helper.from_array(values.astype(np.float32), node.output[0]))
-            graph.graph.node.remove(node)
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in graph.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            values, scale, zero = (numpy_helper.to_array(stored[name]) for name in node.input[:3])
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            shape = [-1 if i == axis else 1 for i in range(values.ndim)] if scale.size > 1 else []
+            floats = (values.astype(np.float32) - zero.reshape(shape)) * scale.reshape(shape)
+            graph.graph.initializer.append(numpy_helper.from_array(floats.astype(np.float32), node.output[0]))
+        elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            renamed[node.output[0]] = renamed.get(node.input[0], node.input[0])
+        else:
+            node.input[:] = [renamed.get(name, name) for name in node.input]
+            kept.append(node)
+    del graph.graph.node[:]
+    graph.graph.node.extend(kept)
+    needed = {name for node in kept for name in node.input}
+    floats = [entry for entry in graph.graph.initializer if entry.name in needed]
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(floats)
+    compact(graph)
+    content: bytes = graph.SerializeToString()
+    return content
 
 
-def before_log(graph: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that lead to a Log: the spectrum's."""
-    makers = {output: node for node in graph.graph.node for output in node.output}
-    waiting = [name for node in graph.graph.node if node.op_type == "Log" for name in node.input]
-    found: set[str] = set()
-    while waiting:
-        node = makers.get(waiting.pop())
-        if node is not None and node.name not in found:
-            found.add(node.name)
-            waiting += node.input
-    return sorted(found)
-
-
-def _clips(protocol: Path | None, least: int) -> Iterator[np.ndarray]:
-    """Clips of at least a window: of the train split of a protocol, or made ones."""
+def _clips(protocol: Path | None, window: int) -> list[np.ndarray]:
+    """Windows of the train split of a protocol, or of made clips."""
     if protocol is None:
-        yield from (
-            speech_like(least / 16_000 + 1, seed)[: least + 800 * seed] for seed in range(CALIBRATION)
-        )
-        return
-    listed = read(protocol, "train")
-    for index in np.random.default_rng(0).permutation(len(listed)):
-        samples = audio.load(listed[index].path)
-        if len(samples) >= least:
-            yield samples
+        return [speech_like(window / 16_000 + 1, seed)[800 * seed :][:window] for seed in range(CLIPS // 2)]
+    return calibration(read(protocol, "train"), window)
 
 
 def _times(bench: Bench, detector: Detector, small: Detector) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def run(bench: Bench) -> dict[str, Any]:
     machine = {
         "gemm_gflops": round(peak.gemm_gflops(), 1),
         "convolution_gflops": round(peak.convolution_gflops(), 1),
+        "int8_gops": round(peak.int8_gops(), 1),
         "copied_gb_per_s": round(peak.copied_gb_per_s(), 1),
     }
     least_ms = sum(1000 * _least_s(product, machine) for product in products)
@@ -56,6 +57,8 @@ def run(bench: Bench) -> dict[str, Any]:
 
 def _least_s(product: flops.Product, machine: dict[str, float]) -> float:
     kind = "convolution_gflops" if product.kind == "Conv" else "gemm_gflops"
+    if product.integers:
+        kind = "int8_gops"
     return max(product.flops / machine[kind], product.bytes / machine["copied_gb_per_s"]) / 1e9
 
 

@@ -17,7 +17,6 @@ from bench import __main__ as command
 from bench import flops, processes
 from bench.clips import Clips
 from bench.fleet import Fleet, Recipe, StartError
-from bench.parts.int8 import before_log
 from bench.recipes import raw
 
 BUSY = "end = __import__('time').process_time() + 0.3\nwhile __import__('time').process_time() < end: pass"
@@ -53,16 +52,6 @@ def test_a_product_of_known_size_is_counted(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, tmp_path / "product.onnx")
     assert flops.total(tmp_path / "product.onnx", 6) == 48
-
-
-def test_only_what_leads_to_a_logarithm_stays_float() -> None:
-    nodes = [
-        helper.make_node("MatMul", ["x", "dft"], ["power"], name="spectrum"),
-        helper.make_node("Log", ["power"], ["log"], name="log"),
-        helper.make_node("MatMul", ["log", "w"], ["y"], name="network"),
-    ]
-    graph = helper.make_model(helper.make_graph(nodes, "g", [], []))
-    assert before_log(graph) == ["spectrum"]
 
 
 @pytest.mark.parametrize("container", ["wav", "flac", "mp3"])

@@ -1,0 +1,98 @@
+"""A file in integers is smaller, near its float form, as indifferent to neighbours, and says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+
+from bench.parts.int8 import floated
+from export.graph import context_difference, is_quantised
+from export.int8 import calibration, quantised
+from export.parity import difference, probe_clips
+from export.to_onnx import ExportError, trace
+from serving.audio import SAMPLE_RATE
+from tests.export import tiny
+from training import models
+from training.config import ENCODER_WINDOW, PRESETS
+from training.datasets import Clip
+
+WINDOW = ENCODER_WINDOW
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    """An encoder of random weights, its scores spread over some units."""
+    torch.manual_seed(0)
+    detector = models.build(PRESETS["encoder"].as_dict() | {"layers": 1}).eval()
+    models.rounded(detector.network)
+    detector.window_calibration.copy_(torch.tensor([30.0, 0.0]))
+    return detector
+
+
+@pytest.fixture(scope="module")
+def exact(network: torch.nn.Module) -> bytes:
+    return trace(network, WINDOW, WINDOW).SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def small(exact: bytes) -> bytes:
+    return quantised(exact, [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)])
+
+
+def test_integers_halve_the_file_and_keep_the_scores(
+    network: torch.nn.Module, exact: bytes, small: bytes
+) -> None:
+    assert is_quantised(small) and not is_quantised(exact)
+    assert len(small) < 0.65 * len(exact)
+    clips = probe_clips(WINDOW, WINDOW, seed=1)
+    assert 1e-5 < difference(network, small, clips).mean < 5e-3
+    assert difference(network, exact, clips).largest < 1e-4
+
+
+def test_a_window_in_integers_is_scored_alike_alone_and_in_company(small: bytes) -> None:
+    assert context_difference(small, WINDOW, WINDOW, probe_clips(WINDOW, WINDOW)[-2:]) <= 1e-5
+
+
+def test_floats_again_are_nearer_than_integers(network: torch.nn.Module, small: bytes) -> None:
+    again = floated(small)
+    assert not is_quantised(again)
+    clips = probe_clips(WINDOW, WINDOW, seed=1)
+    assert difference(network, again, clips).mean < difference(network, small, clips).mean
+
+
+def test_spectrum_heads_and_attention_stay_float(small: bytes) -> None:
+    graph = onnx.load_from_string(small).graph
+    integers = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    fed = [node.name for node in graph.node if integers.intersection(node.input)]
+    products = [name for name in fed if "Gemm" in name or "MatMul" in name or "Conv" in name]
+    assert len(products) == 2 + 4  # two convolutions, the layer's four weighted products
+    assert all("/trunk/" in name for name in products)
+
+
+def test_a_graph_without_an_encoder_is_refused() -> None:
+    model = trace(tiny.Tiny(2.0, -4.0), tiny.WINDOW_SAMPLES, tiny.HOP_SAMPLES).SerializeToString()
+    with pytest.raises(ExportError, match="no encoder"):
+        quantised(model, [np.zeros(tiny.WINDOW_SAMPLES, np.float32)])
+
+
+def test_without_clips_it_is_refused(exact: bytes) -> None:
+    with pytest.raises(ExportError, match="no clip"):
+        quantised(exact, [])
+
+
+def test_scales_are_measured_on_whole_windows_of_readable_clips(tmp_path: Path) -> None:
+    clips = []
+    for name, seconds in (("long", 2.5), ("short", 1.0), ("other", 2.0)):
+        path = tmp_path / f"{name}.flac"
+        soundfile.write(
+            path, np.random.default_rng(0).normal(0, 0.1, int(seconds * SAMPLE_RATE)), SAMPLE_RATE
+        )
+        clips.append(Clip(path, "bonafide", "-", "unknown", "here", "train"))
+    (tmp_path / "broken.flac").write_bytes(b"no audio")
+    clips.append(Clip(tmp_path / "broken.flac", "spoof", "-", "unknown", "here", "train"))
+    assert [len(window) for window in calibration(clips, WINDOW)] == [WINDOW, WINDOW]
