@@ -7,7 +7,7 @@ batch is real.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from serving.audio import SAMPLE_RATE
 from training.augment import channel, crop
+from training.config import TrainConfig
 from training.datasets import Clip
 from training.pool import Pool
 
@@ -33,6 +34,11 @@ class Composition:
     coded_share: float = 0.35  # of clips taken in the variant that went through a codec
     source_share: float = 0.0  # of pairs whose spoof is one of the same source instead of the twin
     splice_share: float = 0.15  # of pairs made partial spoofs, and again of pairs joined within a label
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Composition":
+        """The fields that a configuration has by the same names."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,9 @@ from training.datasets import Clip, read
 from training.encoder import EncoderNet
 from training.fused import FusedNet
 from training.outcome import Facts, log_plots, save
-from training.pool import pool
+from training.pool import CACHE, pool
 from training.rescnn import ResCnn
 from training.scoring import Logits, score
-from training.train import CACHE
 
 
 def _weights(first: np.ndarray, second: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> torch.Tensor:

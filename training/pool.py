@@ -21,6 +21,7 @@ from training.augment import codec
 from training.datasets import Clip, data_fingerprint
 
 LONGEST = 8 * SAMPLE_RATE  # of a longer clip the pool keeps a stretch of this length, drawn once per variant
+CACHE = Path("data/pool")
 VARIANTS = ("plain", "coded")
 
 

@@ -17,8 +17,9 @@ from training import models, sample
 from training.batches import Batch, Batches, Composition
 from training.config import configure
 from training.datasets import read
+from training.fitting import epoch, geometry
+from training.objective import optimiser
 from training.pool import pool
-from training.train import epoch, geometry, optimiser
 
 ARCHITECTURE = "rescnn"  # needs no pretrained weights
 AHEAD = 2  # batches; a real run has 8, but so many made beforehand would flatter a short one
@@ -53,14 +54,11 @@ def _short_epoch(steps: int, way: Any) -> dict[str, float]:
     config = configure(ARCHITECTURE, {"steps": steps, "epochs": 1})
     clips = read(sample.make(WORK / "sample"), "train")
     network = models.initialised(config.as_dict()).network
-    composition = Composition(
-        config.pairs, config.real, config.spoof, config.coded_share, config.splice_share
-    )
     batches = Batches(
         clips,
         [],
         pool([clips], WORK / "pool"),
-        composition,
+        Composition.of(config),
         geometry(network, config),
         config.strength,
         config.seed,

@@ -1,0 +1,152 @@
+"""Batches -> a fitted network: epochs, the best average by dev AUC, and the mix with the weights before."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from training import models
+from training.batches import Batch, Batches, Composition
+from training.checkpoints import checkpoint, network_of
+from training.config import TrainConfig
+from training.datasets import Clip
+from training.encoder import EncoderNet, Half
+from training.metrics import auc, cllr, eer
+from training.objective import losses, optimiser, warming
+from training.outcome import calibrated
+from training.pool import CACHE, pool
+from training.probe import probe
+from training.scoring import Logits, score
+from training.teacher import Teacher
+
+MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of fine-tuning in the final weights
+
+
+def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:
+    """Window samples, frame hop samples and frames a window; 0 and 0 for a network without frames."""
+    with torch.no_grad():
+        _, frame = network.eval()(torch.zeros(1, config.window_samples))
+    return config.window_samples, *((0, 0) if frame is None else (models.FRAME_HOP_SAMPLES, frame.shape[1]))
+
+
+def epoch(
+    network: nn.Module,
+    average: AveragedModel,
+    batches: Iterator[Batch],
+    adam: torch.optim.Optimizer,
+    schedule: Any,
+    config: TrainConfig,
+    label: str,
+    teacher: Teacher | None = None,
+) -> dict[str, float]:
+    """One pass of `steps` batches -> mean of each part of the loss, and the share of time that data took."""
+    network.train()
+    half = Half(network) if isinstance(network, EncoderNet) else None
+    sums: dict[str, float] = {}
+    waited, begun = 0.0, time.perf_counter()
+    bar = tqdm(range(config.steps), desc=label, leave=False)
+    for _ in bar:
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        parts = losses(network, batch, config, teacher)
+        adam.zero_grad()
+        sum(parts.values(), torch.zeros(())).backward()
+        if half:
+            half.collect()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        adam.step()
+        schedule.step()
+        if half:
+            half.refresh()
+        average.update_parameters(network)
+        for name, value in parts.items():
+            sums[f"loss_{name}"] = sums.get(f"loss_{name}", 0.0) + value.item() / config.steps
+        bar.set_postfix({k: f"{v / (bar.n + 1) * config.steps:.3f}" for k, v in sums.items()})
+    taken = time.perf_counter() - begun
+    return sums | {"epoch_s": taken, "waiting_share": waited / taken}
+
+
+def dev_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
+    """AUC, EER and the Cllr that a calibration on the same clips leaves."""
+    spoof = np.array([clip.label == "spoof" for clip in clips])
+    clip = logits.clip()
+    llr = calibrated(logits, clips).window(clip)
+    return {"dev_auc": auc(clip, spoof), "dev_eer": eer(clip, spoof), "dev_cllr": cllr(llr, spoof)}
+
+
+def fit(
+    config: TrainConfig,
+    lists: list[list[Clip]],
+    twins: list[Clip],
+    dev: list[Clip],
+    start_run: str,
+    teacher_run: str,
+    out: Path,
+) -> nn.Module:
+    """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that network.
+
+    It goes on from `start_run` and learns from `teacher_run` where they are given.
+    """
+    torch.manual_seed(config.seed)
+    network = network_of(checkpoint(start_run)) if start_run else models.initialised(config.as_dict()).network
+    train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
+    shape = geometry(network, config)
+    clips = [clip for part in lists for clip in part]
+    source = Batches(clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed)
+    batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
+    if isinstance(network, EncoderNet) and not start_run:
+        probe(network, batches, config)
+    start = copy.deepcopy(network.state_dict())
+    teacher = Teacher(teacher_run) if teacher_run else None
+    adam, schedule = optimiser(network, config)
+    average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
+    best = -1.0
+    for index in range(config.epochs):
+        measured = epoch(
+            network, average, batches, adam, schedule, config, f"epoch {index + 1}/{config.epochs}", teacher
+        )
+        logits = score(average.module, dev_pool, len(dev), config)
+        measured |= dev_metrics(logits, dev)
+        mlflow.log_metrics(measured, step=index)
+        print(f"epoch {index + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()), flush=True)
+        if measured["dev_auc"] > best:
+            best = measured["dev_auc"]
+            torch.save(average.module.state_dict(), out)
+    network.load_state_dict(torch.load(out, weights_only=True))
+    if isinstance(network, EncoderNet):
+        towards_start(network, start, lambda: dev_metrics(score(network, dev_pool, len(dev), config), dev))
+    return models.rounded(network).eval()
+
+
+def towards_start(
+    network: nn.Module, start: dict[str, Tensor], measure: Callable[[], dict[str, float]]
+) -> None:
+    """Set the network to the best mix, by dev AUC, of its weights and those before fine-tuning (Wortsman et
+    al. 2022).
+
+    Fine-tuning fits the data at hand; the way back towards the pretrained weights keeps more of what holds
+    elsewhere.
+    """
+    tuned = copy.deepcopy(network.state_dict())
+
+    def mix(share: float) -> None:
+        network.load_state_dict({k: start[k] + share * (tuned[k] - start[k]) for k in tuned})
+
+    results = {}
+    for share in MIXES:
+        mix(share)
+        results[share] = measure()["dev_auc"]
+        mlflow.log_metric("mix_dev_auc", results[share], step=round(100 * share))
+    best = max(results, key=lambda share: results[share])
+    print("share of fine-tuning: " + ", ".join(f"{k:g} {v:.4f}" for k, v in results.items()), flush=True)
+    mix(best)
