@@ -1,13 +1,13 @@
 """One clip and one model -> Detection: verdict, facts of the clip and reliability notes, in a single pass."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from serving.audio import ClipFacts, Samples
 from serving.detector import Detector
-from serving.quality import Note, Quality, QualityMeter, notes
-from serving.verdict import Stretch, Verdict, decide
+from serving.quality import LITTLE_SPEECH, Note, Quality, QualityMeter, notes
+from serving.verdict import NO_SPEECH, Stretch, Verdict, decide
 
 
 class Clip(Protocol):
@@ -53,21 +53,31 @@ class Detection:
 
 def detect(clip: Clip, detector: Detector) -> Detection:
     """Decode, score and judge an opened clip. Raises ClipError, ModelError."""
-    meter = QualityMeter()
-    scores = detector.score(_measured(clip, meter))
+    verdict, quality, found = judge(clip, detector)
     manifest = detector.manifest
-    quality = meter.result()
     return Detection(
-        verdict=decide(scores, manifest),
+        verdict=verdict,
         facts=clip.facts,
         quality=quality,
-        notes=tuple(notes(quality, manifest.window_samples / manifest.sample_rate)),
+        notes=tuple(found),
         model={"name": manifest.name, "version": manifest.version, "sha256": detector.sha256},
     )
 
 
-def _measured(clip: Clip, meter: QualityMeter) -> Iterator[Samples]:
-    for block in clip:
+def judge(blocks: Iterable[Samples], detector: Detector) -> tuple[Verdict, Quality, list[Note]]:
+    """Mono 16 kHz blocks -> verdict, facts and notes: where there is hardly any speech, no verdict on it."""
+    meter = QualityMeter()
+    scores = detector.score(_measured(blocks, meter))
+    manifest, quality = detector.manifest, meter.result()
+    found = notes(quality, manifest.window_samples / manifest.sample_rate)
+    verdict = decide(scores, manifest)
+    if any(note.code == LITTLE_SPEECH for note in found):
+        verdict = replace(verdict, verdict=NO_SPEECH, spans=())
+    return verdict, quality, found
+
+
+def _measured(blocks: Iterable[Samples], meter: QualityMeter) -> Iterator[Samples]:
+    for block in blocks:
         meter.add(block)
         yield block
 

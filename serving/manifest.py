@@ -46,7 +46,7 @@ class Manifest:
     prior_log_odds: float  # of spoof, for the displayed probability
     threshold: float  # LLR from which a clip is called fake
     inconclusive: list[float]  # [low, high] LLR between which no verdict is given
-    span: dict[str, float]  # {"threshold": LLR, "min_s", "gap_s", "smooth_s"}
+    span: dict[str, float]  # {"threshold": LLR, "min_s", "gap_s", "smooth_s"}, may have "grow": LLR
     operating_points: list[dict[str, float]]  # {"llr", "miss", "false_alarm"} measured on test
     metrics: list[dict[str, Any]]  # {"data", "split", "date", "figures": {...}}
     reference: dict[str, Any]  # statistics of the training data, may be empty
@@ -109,6 +109,8 @@ def _problems(manifest: Manifest) -> list[str]:
         problems.append(f"pooling is {m.pooling}, its share has to be above 0 and at most 1")
     if len(m.inconclusive) != 2 or not m.inconclusive[0] <= m.inconclusive[1]:
         problems.append(f"inconclusive is {m.inconclusive}, expected [low, high]")
-    if set(m.span) != {"threshold", "min_s", "gap_s", "smooth_s"}:
-        problems.append(f"span has {sorted(m.span)}, expected threshold, min_s, gap_s, smooth_s")
+    if set(m.span) - {"grow"} != {"threshold", "min_s", "gap_s", "smooth_s"}:
+        problems.append(f"span has {sorted(m.span)}, expected threshold, min_s, gap_s, smooth_s, maybe grow")
+    elif m.span.get("grow", m.span["threshold"]) > m.span["threshold"]:
+        problems.append(f"span grows from LLR {m.span['grow']}, above its threshold {m.span['threshold']}")
     return problems

@@ -17,7 +17,7 @@ ABOVE_FLOOR_DB = 6.0  # noise, hum and tones vary less than this; speech varies 
 SHORT_S = 2.0
 NARROW_HZ = 5_000.0
 CLIPPED_SHARE = 0.001
-LITTLE_SPEECH_S = 0.5
+LITTLE_SPEECH, LITTLE_SPEECH_S = "little_speech", 0.5
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,6 @@ def notes(quality: Quality, window_s: float) -> list[Note]:
         )
     if quality.speech_share * quality.duration_s < LITTLE_SPEECH_S:
         found.append(
-            Note("little_speech", "Hardly any speech was found; the verdict may be about noise or music.")
+            Note(LITTLE_SPEECH, "Hardly any speech was found; the scores may be about noise or music.")
         )
     return found

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from serving.detection import judge
 from serving.detector import Detector
 from serving.errors import ModelError
 from serving.models import stated_sha256
-from serving.verdict import decide
 
 
 def say(**facts: Any) -> None:
@@ -45,7 +45,7 @@ def main() -> int:
         samples = np.frombuffer(source.read(struct.unpack("<I", head)[0]), "<f4")
         start = time.monotonic()
         try:
-            verdict = decide(detector.score([samples]), manifest)
+            verdict, _, _ = judge([samples], detector)
         except ModelError as error:
             say(problem=str(error))
             continue

@@ -15,7 +15,17 @@ import numpy as np
 ROWS = 64  # workers alive at once
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 OUTCOMES = (
-    *("real", "fake", "inconclusive", "not_audio", "unsupported_format", "empty", "truncated", "too_short"),
+    *(
+        "real",
+        "fake",
+        "inconclusive",
+        "no_speech",
+        "not_audio",
+        "unsupported_format",
+        "empty",
+        "truncated",
+        "too_short",
+    ),
     *("too_long", "too_large", "silent", "not_finite", "unsupported_rate", "too_many_channels"),
     *("decoder_failed", "overloaded", "model_unavailable", "bad_request", "internal_error", "other"),
 )

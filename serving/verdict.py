@@ -10,6 +10,7 @@ from serving.detector import Scores
 from serving.manifest import Manifest
 
 REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
+NO_SPEECH = "no_speech"  # there was nothing to judge, whatever the scores say
 DECIMALS = 6  # of every number that is given out
 MAP_STEP_S = 0.16  # finest step of the confidence map: an hour stays a small answer
 
@@ -35,7 +36,7 @@ class ConfidenceMap(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    verdict: str  # REAL, FAKE or INCONCLUSIVE
+    verdict: str  # REAL, FAKE, INCONCLUSIVE or NO_SPEECH
     llr: float  # of the clip, natural logarithm, rises with spoof
     probability: float  # sigmoid(llr + prior log-odds), for display
     threshold: float  # LLR
@@ -50,17 +51,18 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
     if not len(scores.window_llr):
         raise ValueError("There is no window to decide on; a clip needs at least one sample.")
     llr = pool(scores.window_llr, manifest)
+    name = name_of(llr, manifest)
     cells = _cells(scores, manifest)
     starts = scores.window_starts
     ends = np.minimum(starts + manifest.window_samples, scores.total_samples)
     return Verdict(
-        verdict=name_of(llr, manifest),
+        verdict=name,
         llr=round(llr, DECIMALS),
         probability=round(float(probability(np.float64(llr), manifest)), DECIMALS),
         threshold=manifest.threshold,
         duration_s=round(scores.total_samples / manifest.sample_rate, DECIMALS),
         windows=_stretches(starts, ends, scores.window_llr, manifest),
-        spans=_spans(*cells, scores.total_samples, manifest),
+        spans=_spans(*cells, scores.total_samples, manifest, name == FAKE),
         map=_map(*cells, manifest),
     )
 
@@ -110,9 +112,19 @@ def _map(cells: Floats, cell_samples: int, manifest: Manifest) -> ConfidenceMap:
     return ConfidenceMap(step_s, *(tuple(column.tolist()) for column in columns))
 
 
-def _spans(cells: Floats, cell_samples: int, total_samples: int, manifest: Manifest) -> tuple[Stretch, ...]:
+def _spans(
+    cells: Floats, cell_samples: int, total_samples: int, manifest: Manifest, fake: bool
+) -> tuple[Stretch, ...]:
+    """Stretches that reach the threshold, as far as their cells stay at `grow` or above.
+
+    In a clip that is called fake as a whole, reaching `grow` is enough: what is asked there is only where.
+    """
     rate, rule = manifest.sample_rate, manifest.span
-    starts, ends = _runs(cells >= rule["threshold"])
+    grow = rule.get("grow", rule["threshold"])
+    starts, ends = _runs(cells >= grow)
+    if len(starts) and not fake:
+        strong = np.maximum.reduceat(np.append(cells, -np.inf), np.column_stack([starts, ends]).ravel())[::2]
+        starts, ends = starts[strong >= rule["threshold"]], ends[strong >= rule["threshold"]]
     starts, ends = _close_gaps(starts, ends, rule["gap_s"] * rate / cell_samples)
     first = starts * cell_samples
     last = np.minimum(ends * cell_samples, total_samples)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.verdict import FAKE, INCONCLUSIVE, REAL
+from serving.verdict import FAKE, INCONCLUSIVE, NO_SPEECH, REAL
 from training import metrics
 from training.judging import Judged
 from training.metrics import Bools, Floats, Interval
@@ -50,13 +50,14 @@ INTERVALS: dict[str, metrics.Metric] = {
 
 
 def verdicts(judged: Sequence[Judged]) -> dict[str, float]:
-    """What users read: real called fake, fake called real (of their class), and inconclusive (of all)."""
+    """What users read: real called fake, fake called real (of their class); the rest is of all clips."""
     real = [one.verdict.verdict for one in judged if one.clip.label == "bonafide"]
     fake = [one.verdict.verdict for one in judged if one.clip.label == "spoof"]
     return {
         "real_called_fake": metrics.ratio(real.count(FAKE), len(real)),
         "fake_called_real": metrics.ratio(fake.count(REAL), len(fake)),
         "inconclusive": metrics.ratio((real + fake).count(INCONCLUSIVE), len(judged)),
+        "no_speech": metrics.ratio((real + fake).count(NO_SPEECH), len(judged)),
     }
 
 

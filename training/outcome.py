@@ -30,7 +30,8 @@ from training.scoring import Logits
 FALSE_ALARM_RATE = 0.02
 MISS_RATE = 0.05  # of dev's spoofs that may be called real; between the two thresholds no verdict is given
 CONTROL_RATE = 0.015  # of dev's real 3 s clips that may show a span: about 5 % of 10 s clips
-SPAN = {"min_s": 0.3, "gap_s": 0.25, "smooth_s": 0.6}
+# A span grows over its neighbours where spoof is the likelier, LLR 0.
+SPAN = {"grow": 0.0, "min_s": 0.3, "gap_s": 0.25, "smooth_s": 0.6}
 LICENCE = "MIT"
 
 

@@ -94,6 +94,12 @@ def noise(seconds: float, seed: int = 0, rms: float = 0.1, rate: int = SAMPLE_RA
     return np.random.default_rng(seed).normal(0, rms, round(seconds * rate)).astype(np.float32)
 
 
+def spoken(seconds: float, seed: int = 0, rms: float = 0.1, rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Noise that comes and goes four times a second, which counts as speech."""
+    time = np.arange(round(seconds * rate)) / rate
+    return np.where(time * 4 % 1 < 0.75, 1.15, 0.02).astype(np.float32) * noise(seconds, seed, rms, rate)
+
+
 def encode(
     samples: np.ndarray, container: str = "WAV", codec: str = "PCM_16", rate: int = SAMPLE_RATE
 ) -> bytes:

@@ -18,7 +18,7 @@ from serving.audio import Limits, load
 from serving.detector import Detector
 from serving.errors import ModelError
 from serving.verdict import decide
-from tests.serving.conftest import encode, noise, write_model
+from tests.serving.conftest import encode, noise, spoken, write_model
 from tests.serving.test_audio import FORMATS
 
 MakeClient = Callable[..., FlaskClient]
@@ -29,7 +29,7 @@ def post(client: FlaskClient, content: bytes, name: str = "clip.wav", **headers:
 
 
 def test_a_clip_gets_a_whole_answer(client: FlaskClient, detector: Detector) -> None:
-    content = encode(np.stack([noise(3, rate=44_100)] * 2, axis=1), "FLAC", rate=44_100)
+    content = encode(np.stack([spoken(3, rate=44_100)] * 2, axis=1), "FLAC", rate=44_100)
     response = post(client, content)
     assert response.status_code == 200
     answer = response.get_json()
@@ -57,7 +57,7 @@ def test_a_clip_gets_a_whole_answer(client: FlaskClient, detector: Detector) -> 
     clip = answer["clip"]
     assert (clip["original_rate_hz"], clip["channels"], clip["container"]) == (44_100, 2, "FLAC")
     assert len(clip["sha256"]) == 64 and clip["duration_s"] == 3.0
-    assert {note["code"] for note in answer["notes"]} == {"little_speech"}
+    assert answer["notes"] == []
     assert response.headers["Cache-Control"] == "no-store"
 
 
@@ -68,6 +68,13 @@ def test_http_gives_the_score_of_the_core(
     content = encode(noise(2.7), container, codec)
     expected = decide(detector.score([load(content)]), detector.manifest)
     assert post(client, content).get_json()["llr"] == pytest.approx(expected.llr, abs=1e-5)
+
+
+def test_without_speech_there_is_a_score_but_no_verdict_on_a_voice(client: FlaskClient) -> None:
+    answer = post(client, encode(noise(3))).get_json()
+    assert answer["verdict"] == "no_speech" and answer["spans"] == []
+    assert {note["code"] for note in answer["notes"]} == {"little_speech"}
+    assert answer["llr"] > answer["threshold"], "the loud noise would have been called fake"
 
 
 def test_a_raw_body_is_as_good_as_a_form(client: FlaskClient) -> None:
@@ -260,7 +267,7 @@ def test_headers_forbid_sniffing_framing_and_inline_script(client: FlaskClient) 
 
 def test_metrics_count_what_was_answered(make_client: MakeClient, model_path: Path) -> None:
     client = make_client(model=model_path)
-    post(client, encode(noise(2)))
+    post(client, encode(spoken(2)))
     post(client, b"no audio")
     text = client.get("/metrics").get_data(as_text=True)
     for line in (

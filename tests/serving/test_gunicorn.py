@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.conftest import encode, noise
+from tests.serving.conftest import encode, noise, spoken
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60
@@ -79,7 +79,7 @@ def test_every_worker_reports_the_sum_of_all(server: tuple[subprocess.Popen[byte
     _, port = server
     before = fakes(port)
     for _ in range(6):  # each over a connection of its own, so over both workers
-        status, body = call(port, "/api/detect", encode(noise(1)))
+        status, body = call(port, "/api/detect", encode(spoken(1)))
         assert status == 200
         assert json.loads(body)["verdict"] == "fake"
     assert {fakes(port) for _ in range(6)} == {before + 6}
@@ -89,7 +89,7 @@ def test_a_killed_worker_is_replaced_and_no_count_is_lost(
     server: tuple[subprocess.Popen[bytes], int],
 ) -> None:
     process, port = server
-    call(port, "/api/detect", encode(noise(1)))
+    call(port, "/api/detect", encode(spoken(1)))
     before, victims = fakes(port), workers_of(process)
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
@@ -99,7 +99,7 @@ def test_a_killed_worker_is_replaced_and_no_count_is_lost(
     ):
         time.sleep(0.1)
     wait_for(port)
-    assert call(port, "/api/detect", encode(noise(1)))[0] == 200
+    assert call(port, "/api/detect", encode(spoken(1)))[0] == 200
     assert fakes(port) == before + 1
 
 
@@ -111,7 +111,7 @@ def test_termination_is_clean(model_path: Path) -> None:
         [sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )
     wait_for(port)
-    assert call(port, "/api/detect", encode(noise(1)))[0] == 200
+    assert call(port, "/api/detect", encode(spoken(1)))[0] == 200
     process.terminate()
     _, log = process.communicate(timeout=60)
     assert process.returncode == 0

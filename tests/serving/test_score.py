@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from serving.audio import load
+from serving.detection import judge
 from serving.detector import Detector
 from serving.score import main
-from serving.verdict import decide
 from tests.serving.conftest import encode, noise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def test_a_folder_gives_a_row_a_clip(
     rows = rows_of(out)
     assert [Path(row["file"]).name for row in rows] == ["a.wav", "b.flac", "c.MP3"]
     for row in rows:
-        expected = decide(detector.score([load(Path(row["file"]))]), detector.manifest)
+        expected, _, _ = judge([load(Path(row["file"]))], detector)
         assert float(row["llr"]) == pytest.approx(expected.llr, abs=1e-5)
         assert float(row["probability"]) == pytest.approx(expected.probability, abs=1e-5)
         assert row["verdict"] == expected.verdict

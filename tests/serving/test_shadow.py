@@ -17,7 +17,7 @@ from serving import challenger, shadow
 from serving.app import create_app
 from serving.settings import Settings
 from serving.shadow import Shadow, summary
-from tests.serving.conftest import MANIFEST, encode, noise, write_model
+from tests.serving.conftest import MANIFEST, encode, spoken, write_model
 
 Shadowed = Callable[..., FlaskClient]
 
@@ -43,7 +43,7 @@ def shadowed(tmp_path: Path) -> Iterator[Shadowed]:
 
 
 def detect(client: FlaskClient, seconds: float = 2.0) -> None:
-    answer = client.post("/api/detect", data=encode(noise(seconds)), content_type="audio/wav")
+    answer = client.post("/api/detect", data=encode(spoken(seconds)), content_type="audio/wav")
     assert answer.status_code == 200 and answer.json["model"]["version"] == "7"
 
 

@@ -87,11 +87,14 @@ def frames_of(*runs: tuple[float, float]) -> list[float]:
     return [llr for llr, seconds in runs for _ in range(round(seconds * SAMPLE_RATE / FRAME))]
 
 
-def spans_by_frames(rule: dict[str, float], *runs: tuple[float, float]) -> list[tuple[float, float]]:
+def spans_by_frames(
+    rule: dict[str, float], *runs: tuple[float, float], clip: float = 0.0
+) -> list[tuple[float, float]]:
+    """(start_s, end_s)... of a clip whose windows all have the LLR `clip`."""
     manifest = replace(with_span(smooth_s=0.0, **rule), frame_hop_samples=FRAME)
     frames = frames_of(*runs)
     windows = 1 + (len(frames) * FRAME - WINDOW) // HOP
-    found = decide(scores_of([0.0] * windows, frames), manifest).spans
+    found = decide(scores_of([clip] * windows, frames), manifest).spans
     return [(span.start_s, span.end_s) for span in found]
 
 
@@ -106,6 +109,23 @@ def test_short_gaps_are_closed_and_long_ones_are_not() -> None:
 
 def test_spans_below_the_shortest_are_dropped() -> None:
     assert spans_by_frames({"min_s": 0.5}, (1, 0.45), (-1, 0.5), (1, 0.5), (-1, 0.3)) == [(0.95, 1.45)]
+
+
+STRONG = {"threshold": 2.0, "grow": 0.0, "min_s": 0.2}
+HILL = ((-1, 0.4), (1, 0.3), (3, 0.3), (1, 0.3), (-1, 0.4), (1, 0.3))  # the last part never gets strong
+
+
+def test_a_span_grows_from_where_it_is_strong_to_where_spoof_is_the_likelier() -> None:
+    assert spans_by_frames(STRONG, *HILL) == [(0.4, 1.3)]
+    assert spans_by_frames(STRONG | {"grow": 2.0}, *HILL) == [(0.7, 1.0)]
+
+
+def test_in_a_fake_clip_every_stretch_where_spoof_is_the_likelier_is_shown() -> None:
+    assert spans_by_frames(STRONG, *HILL, clip=0.6) == [(0.4, 1.3), (1.7, 2.0)]
+
+
+def test_no_strong_stretch_is_no_span() -> None:
+    assert spans_by_frames(STRONG, (-1, 0.5), (1, 1.5)) == []
 
 
 def test_smoothing_keeps_constants_and_length() -> None:

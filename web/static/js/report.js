@@ -61,7 +61,7 @@ function isSound({ result, manifest, file }) {
     stretches(result.windows) &&
     stretches(result.spans) &&
     (!result.map || isMap(result.map)) &&
-    ["real", "fake", "inconclusive"].includes(result.verdict) &&
+    ["real", "fake", "inconclusive", "no_speech"].includes(result.verdict) &&
     [result.model?.name, result.model?.version, result.model?.sha256, file?.name, file?.sha256].every((text) => typeof text === "string") &&
     Array.isArray(result.notes ?? []) &&
     Array.isArray(points) &&

@@ -67,8 +67,6 @@ const ERRORS = {
 
 export const errorTitle = (code) => ERRORS[code] ?? "That did not work";
 
-const hasNote = (result, code) => (result.notes ?? []).some((note) => note.code === code);
-
 /** Seconds flagged over seconds of the clip. */
 export function flaggedShare(result) {
   const flagged = result.spans.reduce((sum, span) => sum + span.end_s - span.start_s, 0);
@@ -77,7 +75,7 @@ export function flaggedShare(result) {
 
 /** result -> "fake" | "partly_fake" | "real" | "real_flagged" | "inconclusive" | "inconclusive_flagged" | "no_speech". */
 export function kindOf(result) {
-  if (hasNote(result, "little_speech")) return "no_speech";
+  if (result.verdict === "no_speech") return "no_speech";
   if (result.verdict === "fake" && result.spans.length && flaggedShare(result) < NEARLY_ALL) return "partly_fake";
   if (result.verdict !== "fake" && result.spans.length) return `${result.verdict}_flagged`;
   return result.verdict;
