@@ -1,7 +1,9 @@
 """Blocks of 16 kHz samples -> one calibrated LLR a window, by one ONNX graph with its manifest inside."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,11 @@ class Scores:
 class Detector:
     """A model that is open. `score` may be called from one thread at a time."""
 
-    def __init__(self, session: Any, manifest: Manifest, sha256: str, size: int, path: Path) -> None:
+    def __init__(
+        self, session: Any, manifest: Manifest, sha256: str, size: int, path: Path, threads: int = 1
+    ) -> None:
         self.manifest = manifest
+        self._threads = threads
         self.sha256 = sha256
         self.size = size
         self.path = path
@@ -43,15 +48,17 @@ class Detector:
 
     @classmethod
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
-        """Read, check and warm a model file. Raises ModelError with what was found and what to do."""
+        """Read, check and warm a model file. Raises ModelError with what was found and what to do.
+
+        `threads` chunks of a clip are scored at a time, each by one thread: threads that share a chunk wait for
+        each other.
+        """
         # Not at the top: importing it starts a thread, and a process forked after that hangs when it exits.
         import onnxruntime
 
         content, sha256 = _read(path, expected_sha256)
         try:
-            session = onnxruntime.InferenceSession(
-                content, _options(threads), providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no base but Exception
             raise ModelError(
                 f"{path} is not a model that onnxruntime can load: {error}. Export it again."
@@ -61,7 +68,7 @@ class Detector:
             raise ModelError(f"{path} holds no manifest. Export the model with `make export`.")
         manifest = Manifest.from_json(metadata[METADATA_KEY])
         _check_graph(session, manifest)
-        detector = cls(session, manifest, sha256, len(content), path)
+        detector = cls(session, manifest, sha256, len(content), path, threads)
         detector._warm()
         return detector
 
@@ -74,8 +81,8 @@ class Detector:
         seen = _Counter(blocks)
         starts, llrs = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         frames = _FrameTrack(self.manifest.frame_hop_samples)
-        for chunk in chunks(seen, window, hop, max_windows or windows_a_call(self.manifest)):
-            outputs = self._run(chunk)
+        pieces = chunks(seen, window, hop, max_windows or windows_a_call(self.manifest))
+        for chunk, outputs in _in_order(self._run, pieces, self._threads):
             starts.append(chunk.start_sample + hop * np.arange(len(outputs[0]), dtype=np.int64))
             llrs.append(outputs[0])
             if len(outputs) > 1:
@@ -114,6 +121,23 @@ class Detector:
 def windows_a_call(manifest: Manifest) -> int:
     """As many as CALL_SAMPLES hold, at least one: few for windows side by side, more where they overlap."""
     return max(1, 1 + (CALL_SAMPLES - manifest.window_samples) // manifest.hop_samples)
+
+
+def _in_order(
+    work: Callable[[Chunk], list[LLRs]], pieces: Iterable[Chunk], threads: int
+) -> Iterator[tuple[Chunk, list[LLRs]]]:
+    """Each chunk with its outputs, in order, at most `threads` + 1 chunks at a time."""
+    if threads == 1:
+        yield from ((chunk, work(chunk)) for chunk in pieces)
+        return
+    with ThreadPoolExecutor(threads) as workers:
+        begun: deque[tuple[Chunk, Future[list[LLRs]]]] = deque()
+        for chunk in pieces:
+            begun.append((chunk, workers.submit(work, chunk)))
+            if len(begun) > threads:
+                first, outputs = begun.popleft()
+                yield first, outputs.result()
+        yield from ((chunk, outputs.result()) for chunk, outputs in begun)
 
 
 class _Counter:
@@ -166,11 +190,11 @@ def _read(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:
     return content, found
 
 
-def _options(threads: int) -> Any:
+def _options() -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.enable_cpu_mem_arena = False  # an arena keeps the largest batch it ever saw

@@ -17,7 +17,7 @@ class Settings:
 
     model: Path = BUNDLE  # BONAFIDE_MODEL
     limits: Limits = field(default_factory=Limits)  # BONAFIDE_MAX_MB, BONAFIDE_MAX_S
-    threads: int = 1  # of onnxruntime, a worker: BONAFIDE_THREADS
+    threads: int = 1  # chunks of a clip scored at a time, a worker: BONAFIDE_THREADS
     challenger: Path = CHALLENGER  # BONAFIDE_CHALLENGER
     models: Path | None = None  # folder of further versions for /v2: BONAFIDE_MODELS
     mlruns: Path = MLRUNS  # what the models page shows of the registry: BONAFIDE_MLRUNS

@@ -40,6 +40,13 @@ def test_the_last_full_window_is_kept(detector: Detector) -> None:
     assert scores.window_llr[-1] > scores.window_llr[:-1].max() + 1
 
 
+def test_threads_change_no_score(model_path: Path, detector: Detector) -> None:
+    clip = noise(60) * np.linspace(0.1, 2, 960_000, dtype=np.float32)
+    alone, together = detector.score([clip]), Detector.open(model_path, threads=3).score([clip])
+    np.testing.assert_array_equal(alone.window_llr, together.window_llr)
+    np.testing.assert_array_equal(alone.window_starts, together.window_starts)
+
+
 @given(
     seconds=st.floats(1, 12),
     block=st.integers(1_000, 90_000),
