@@ -50,8 +50,8 @@ class Detector:
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
         """Read, check and warm a model file. Raises ModelError with what was found and what to do.
 
-        `threads` chunks of a clip are scored at a time, each by one thread: threads that share a chunk wait for
-        each other.
+        `threads` chunks of a clip are scored at a time, each by one thread: threads that share a chunk wait
+        for each other.
         """
         # Not at the top: importing it starts a thread, and a process forked after that hangs when it exits.
         import onnxruntime

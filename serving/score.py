@@ -85,6 +85,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="clip or folder of clips")
     arguments.add_argument("--protocol", type=Path, help="TSV whose column `file` names clips beside it")
     arguments.add_argument("--model", type=Path, default=BUNDLE, help="ONNX file (default: the shipped one)")
+    arguments.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1,
+        help="chunks of a long clip scored at a time (default: the processor's cores)",
+    )  # fmt: skip
     arguments.add_argument("--out", type=Path, help="TSV to write (default: standard output)")
     return arguments
 
@@ -98,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(
                 "There is nothing to score. Name clips, a folder that holds some, or --protocol."
             )
-        detector = Detector.open(options.model, expected_sha256=stated_sha256(options.model))
+        detector = Detector.open(options.model, max(1, options.threads), stated_sha256(options.model))
     except (ModelError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
