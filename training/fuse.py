@@ -21,9 +21,9 @@ from training.datasets import Clip, read
 from training.encoder import EncoderNet
 from training.fused import FusedNet
 from training.outcome import Facts, log_plots, save
-from training.pool import CACHE, pool
+from training.pool import CACHE, VARIANTS, pool
 from training.rescnn import ResCnn
-from training.scoring import Logits, score
+from training.scoring import Logits, heard
 
 
 def _weights(first: np.ndarray, second: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> torch.Tensor:
@@ -61,8 +61,9 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
     config = configure("encoder", {"architecture": "fused", "layers": contents[0]["config"]["layers"]})
     dev_pool = pool([dev], CACHE)
     network = FusedNet(encoder, small)
-    windows = [score(part, dev_pool, len(dev), config) for part in (encoder, small)]
-    joined(windows[0], windows[1], network, dev)
+    each = [heard(part, dev_pool, len(dev), config) for part in (encoder, small)]
+    first, second = (sum(found.values(), Logits([], [])) for found in each)
+    joined(first, second, network, dev * len(VARIANTS))
     return record(network.eval(), config, contents, data.resolve(), name, (encoder_run, small_run))
 
 
@@ -84,12 +85,12 @@ def record(
             config.as_dict() | {"encoder_run": runs[0], "small_run": runs[1], "data": str(data)}
         )
         dev = read(data, "dev")
-        logits = score(network, pool([dev], CACHE), len(dev), config)
+        found = heard(network, pool([dev], CACHE), len(dev), config)
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
-        save(network, config, logits, dev, described, folder / tracking.CHECKPOINT)
+        save(network, config, found, dev, described, folder / tracking.CHECKPOINT)
         mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
-        log_plots(logits, dev)
+        log_plots(found["plain"], dev)
         print(f"run {active.info.run_id}")
         return str(active.info.run_id)
 

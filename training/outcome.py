@@ -131,15 +131,24 @@ def manifest_facts(
 
 
 def save(
-    network: nn.Module, config: TrainConfig, logits: Logits, clips: list[Clip], described: Facts, path: Path
+    network: nn.Module,
+    config: TrainConfig,
+    heard: dict[str, Logits],
+    clips: list[Clip],
+    described: Facts,
+    path: Path,
 ) -> None:
-    """Calibrate on these clips and write the checkpoint that export reads."""
-    maps = calibrated(logits, clips)
+    """Calibrate on these clips in every variant and write the checkpoint that export reads.
+
+    Clips come to users through codecs: LLRs fitted to clean clips alone are too sure, and so are thresholds.
+    """
+    every, listed = sum(heard.values(), Logits([], [])), clips * len(heard)
+    maps = calibrated(every, listed)
     detector = models.Detector(network)
     detector.window_calibration.copy_(torch.tensor([maps.window.scale, maps.window.offset]))
     detector.frame_calibration.copy_(torch.tensor([maps.frame.scale, maps.frame.offset]))
-    llr = maps.window(logits.clip())
-    manifest = manifest_facts(config, logits, maps, clips, described)
+    manifest = manifest_facts(config, every, maps, listed, described)
+    llr = maps.window(heard["plain"].clip())
     mlflow.log_metrics(figures(llr, np.array([c.label == "spoof" for c in clips])))
     torch.save({"config": config.as_dict(), "model": detector.state_dict(), "manifest": manifest}, path)
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from serving.audio import chunks
 from training.config import TrainConfig
-from training.pool import Pool
+from training.pool import VARIANTS, Pool
 
 MAX_WINDOWS = 64
 
@@ -23,6 +23,10 @@ class Logits:
     def clip(self) -> np.ndarray:
         """(clips,) mean over each clip's windows"""
         return np.array([w.mean() for w in self.window])
+
+    def __add__(self, other: "Logits") -> "Logits":
+        """Clips of both, one list after the other."""
+        return Logits(self.window + other.window, self.frame + other.frame)
 
 
 @torch.no_grad()
@@ -40,3 +44,8 @@ def score(network: nn.Module, pool: Pool, count: int, config: TrainConfig, varia
             np.concatenate([f[0].numpy() if f is not None else np.zeros(0, np.float32) for _, f in results])
         )
     return Logits(windows, frames)
+
+
+def heard(network: nn.Module, pool: Pool, count: int, config: TrainConfig) -> dict[str, Logits]:
+    """Variant -> logits of the clips in it: as they are, and as a codec leaves them."""
+    return {variant: score(network, pool, count, config, variant) for variant in VARIANTS}

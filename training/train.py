@@ -16,7 +16,7 @@ from training.datasets import read
 from training.fitting import fit
 from training.outcome import facts, log_plots, save
 from training.pool import CACHE, pool
-from training.scoring import score
+from training.scoring import heard
 
 SMOKE = ("epochs=2", "steps=25")  # without data there is nothing to learn: enough to try the rest out
 
@@ -43,10 +43,10 @@ def run(
         folder = Path(f"data/runs/{active.info.run_id}")
         folder.mkdir(parents=True, exist_ok=True)
         network = fit(config, lists, made, dev, start_run, teacher_run, folder / "best.pt")
-        dev_logits = score(network, pool([dev], CACHE), len(dev), config)
-        save(network, config, dev_logits, dev, described, folder / tracking.CHECKPOINT)
+        found = heard(network, pool([dev], CACHE), len(dev), config)
+        save(network, config, found, dev, described, folder / tracking.CHECKPOINT)
         mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
-        log_plots(dev_logits, dev)
+        log_plots(found["plain"], dev)
         print(f"run {active.info.run_id}")
         return str(active.info.run_id)
 
