@@ -27,7 +27,7 @@ SERVE = .venv-serve/bin/python
 REGISTRY = $(FULL) -m export.registry
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train compare export promote rollback history evaluate score bench bench-quick ui test lint clean
+.PHONY: help setup serve train compare export gate challenge promote rollback history evaluate score bench bench-quick ui test lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,12 @@ compare: .venv/.ready ## Compare registered versions, VERSION="1 2" or all, on D
 
 export: .venv/.ready ## Export RUN=<MLflow run id> to ONNX and register it as a version
 	$(REGISTRY) export $(or $(RUN),$(error Say RUN=<MLflow run id>; make ui shows them)) $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+gate: .venv/.ready ## Say what the gate finds on VERSION, promote nothing
+	$(REGISTRY) gate $(or $(VERSION),$(error Say VERSION=<number>; make compare lists them)) $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+challenge: .venv/.ready ## Name VERSION the challenger that shadows the shipped model, or VERSION=none
+	$(REGISTRY) challenge $(or $(VERSION),$(error Say VERSION=<number> or none)) $(ARGS)
 
 promote: .venv/.ready ## Make VERSION the shipped model; a failed gate needs FORCE=1 REASON="..."
 	$(REGISTRY) promote $(or $(VERSION),$(error Say VERSION=<number>; make compare lists them)) $(if $(DATA),--data "$(DATA)") $(if $(FORCE),--force) $(if $(REASON),--reason "$(REASON)") $(ARGS)
