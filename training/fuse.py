@@ -6,21 +6,19 @@ dev.
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-import mlflow
 import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from training import models, tracking
+from training import models
 from training.calibrate import source_weights
 from training.checkpoints import checkpoint, network_of
-from training.config import TrainConfig, configure
+from training.config import configure
 from training.datasets import Clip, read
+from training.derived import record
 from training.encoder import EncoderNet
 from training.fused import FusedNet
-from training.outcome import Facts, log_plots, save
 from training.pool import CACHE, VARIANTS, pool
 from training.rescnn import ResCnn
 from training.scoring import Logits, heard
@@ -64,35 +62,8 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
     each = [heard(part, dev_pool, len(dev), config) for part in (encoder, small)]
     first, second = (sum(found.values(), Logits([], [])) for found in each)
     joined(first, second, network, dev * len(VARIANTS))
-    return record(network.eval(), config, contents, data.resolve(), name, (encoder_run, small_run))
-
-
-def record(
-    network: FusedNet,
-    config: TrainConfig,
-    contents: list[dict[str, Any]],
-    data: Path,
-    name: str,
-    runs: tuple[str, str],
-) -> str:
-    """Calibrate on dev and log the checkpoint, its parts' run ids and the plots."""
-    facts = contents[0]["manifest"]
-    described = Facts(facts["trained_on"], facts["data_fingerprint"], facts["git_commit"], facts["smoke"])
-    _, experiment = tracking.connect()
-    with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
-        mlflow.set_tags(described.tags())
-        mlflow.log_params(
-            config.as_dict() | {"encoder_run": runs[0], "small_run": runs[1], "data": str(data)}
-        )
-        dev = read(data, "dev")
-        found = heard(network, pool([dev], CACHE), len(dev), config)
-        folder = Path(f"data/runs/{active.info.run_id}")
-        folder.mkdir(parents=True, exist_ok=True)
-        save(network, config, found, dev, described, folder / tracking.CHECKPOINT)
-        mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
-        log_plots(found["plain"], dev)
-        print(f"run {active.info.run_id}")
-        return str(active.info.run_id)
+    parts = {"encoder_run": encoder_run, "small_run": small_run}
+    return record(network, config, contents[0], data, name, parts)
 
 
 def main() -> None:

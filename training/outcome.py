@@ -24,7 +24,8 @@ from training.calibrate import (
 from training.config import TrainConfig
 from training.datasets import Clip, data_fingerprint
 from training.metrics import act_dcf, auc, cllr, eer, min_dcf
-from training.scoring import Logits
+from training.pool import CACHE, pool
+from training.scoring import Logits, heard
 
 # Of dev's real clips at the shipped threshold: calling a real voice fake is the costly error.
 FALSE_ALARM_RATE = 0.02
@@ -159,3 +160,20 @@ def log_plots(logits: Logits, clips: list[Clip]) -> None:
     llr = calibrated(logits, clips).window(logits.clip())
     for name, draw in (("scores", plots.scores), ("det", plots.det), ("reliability", plots.reliability)):
         mlflow.log_figure(draw(llr, spoof), f"plots/{name}.png")
+
+
+def leave(network: nn.Module, config: TrainConfig, dev: list[Clip], described: Facts, run_id: str) -> None:
+    """Calibrate on dev, put checkpoint and plots into the active run, and say its id."""
+    found = heard(network, pool([dev], CACHE), len(dev), config)
+    path = folder_of(run_id) / tracking.CHECKPOINT
+    save(network, config, found, dev, described, path)
+    mlflow.log_artifact(str(path))
+    log_plots(found["plain"], dev)
+    print(f"run {run_id}")
+
+
+def folder_of(run_id: str) -> Path:
+    """Where a run keeps what it writes as it goes."""
+    folder = Path(f"data/runs/{run_id}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

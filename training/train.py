@@ -14,9 +14,7 @@ from training import sample, tracking
 from training.config import PRESETS, TrainConfig, configure
 from training.datasets import read
 from training.fitting import fit
-from training.outcome import facts, log_plots, save
-from training.pool import CACHE, pool
-from training.scoring import heard
+from training.outcome import facts, folder_of, leave
 
 SMOKE = ("epochs=2", "steps=25")  # without data there is nothing to learn: enough to try the rest out
 
@@ -40,15 +38,11 @@ def run(
         mlflow.set_tags(described.tags())
         runs = {"start_run": start_run, "teacher_run": teacher_run}
         mlflow.log_params(config.as_dict() | {"data": str(data.resolve())} | runs)
-        folder = Path(f"data/runs/{active.info.run_id}")
-        folder.mkdir(parents=True, exist_ok=True)
-        network = fit(config, lists, made, dev, start_run, teacher_run, folder / "best.pt")
-        found = heard(network, pool([dev], CACHE), len(dev), config)
-        save(network, config, found, dev, described, folder / tracking.CHECKPOINT)
-        mlflow.log_artifact(str(folder / tracking.CHECKPOINT))
-        log_plots(found["plain"], dev)
-        print(f"run {active.info.run_id}")
-        return str(active.info.run_id)
+        run_id = str(active.info.run_id)
+        best = folder_of(run_id) / "best.pt"
+        network = fit(config, lists, made, dev, start_run, teacher_run, best)
+        leave(network, config, dev, described, run_id)
+        return run_id
 
 
 def _settings(pairs: list[str], architecture: str) -> TrainConfig:
