@@ -19,7 +19,7 @@ class Says(nn.Module):
 
     def __init__(self, logits: list[float]) -> None:
         super().__init__()
-        self.logits = torch.tensor(logits)
+        self.logits = torch.tensor(logits, dtype=torch.float32)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         return self.logits[:, None], self.logits[:, None].expand(4, 3)
