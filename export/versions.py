@@ -170,8 +170,10 @@ class Registry:
 
 
 def _elements(tensor: onnx.TensorProto) -> int:
-    """Numbers held by a float tensor; index tensors are no parameters."""
-    if tensor.data_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
+    """Numbers held by a tensor of floats or by a matrix of 8-bit integers; indices are no parameters."""
+    kinds = onnx.TensorProto
+    matrix = tensor.data_type == kinds.INT8 and len(tensor.dims) > 1
+    if tensor.data_type not in (kinds.FLOAT, kinds.FLOAT16) and not matrix:
         return 0
     count = 1
     for size in tensor.dims:
