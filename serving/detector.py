@@ -16,7 +16,9 @@ from serving.errors import ModelError
 from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
-CALL_SAMPLES = 16 * 16_000  # of one call of the graph: bounds its memory; longer ones leave the caches
+# Of one call of the graph, to bound its memory; larger ones leave the caches. Windows side by side gain
+# nothing from more; where they overlap, a call's first window costs most and longer calls pay.
+CALL_SAMPLES, CALL_WINDOWS = 16 * 16_000, 3
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 LLRs = npt.NDArray[np.float32]
@@ -119,7 +121,9 @@ class Detector:
 
 
 def windows_a_call(manifest: Manifest) -> int:
-    """As many as CALL_SAMPLES hold, at least one: few for windows side by side, more where they overlap."""
+    """CALL_WINDOWS side by side; where they overlap, as many as CALL_SAMPLES hold, at least one."""
+    if manifest.hop_samples >= manifest.window_samples:
+        return CALL_WINDOWS
     return max(1, 1 + (CALL_SAMPLES - manifest.window_samples) // manifest.hop_samples)
 
 
