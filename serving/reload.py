@@ -14,6 +14,7 @@ from typing import NamedTuple
 from serving.models import BUNDLE, ModelSlot, digest_path
 from serving.telemetry import Board, Metric
 
+SETTLE_S = 0.2  # within which a digest follows its file
 POLL_S = 0.5
 FIRST_PAUSES_S = (0.0, 0.1, 0.4)  # before each attempt of a process that starts
 LONGEST_PAUSE_S = 30.0  # between attempts at a file that stays bad
@@ -78,7 +79,8 @@ class Reloader:
             return False
         before = self._slot.detector
         if not self._slot.load(self._path, self._threads):
-            # A file may be seen between its rename and its digest's: the first retry comes at the next look.
+            if changed and self._moves_on(stamp):
+                return False
             pause_s = POLL_S if changed else min(2 * self._last.pause_s, LONGEST_PAUSE_S)
             self._last = Outcome(stamp, pause_s, now)
             self._board.add("bonafide_reload_failures_total")
@@ -88,6 +90,11 @@ class Reloader:
         if swapped:
             self._board.add("bonafide_reloads_total")
         return swapped
+
+    def _moves_on(self, stamp: Stamp) -> bool:
+        """Whether a file was seen between its rename and its digest's, which is no failure."""
+        self._stopping.wait(SETTLE_S)
+        return self._stamp() != stamp
 
     def _stamp(self) -> Stamp:
         """What a rename changes, of the model and of its digest."""

@@ -95,6 +95,22 @@ def test_a_bad_file_keeps_the_last_good_model_and_fails_readiness(
     assert "bonafide_reload_failures_total 1.0" in board.render()
 
 
+def test_a_file_whose_digest_is_about_to_follow_is_no_failure(
+    tmp_path: Path, versions: dict[str, bytes]
+) -> None:
+    path = place(tmp_path / "bundle", versions["1"], "1")
+    slot, reloader, board = watched(path)
+    path.write_bytes(versions["2"])
+    digest = path.parent / bundle.DIGEST
+    later = digest.read_text().replace(sha256(versions["1"]), sha256(versions["2"]))
+    follows = threading.Timer(0.05, lambda: digest.write_text(later))
+    follows.start()
+    assert not reloader.look()
+    follows.join()
+    assert reloader.look() and served_version(slot) == "2"
+    assert "bonafide_reload_failures_total 0.0" in board.render()
+
+
 def test_a_bad_file_is_tried_again_ever_more_seldom_until_it_is_good(
     tmp_path: Path, versions: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

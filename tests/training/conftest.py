@@ -1,4 +1,4 @@
-"""A detector that calls loud clips spoof, and noises whose loudness agrees with their labels, mostly."""
+"""A detector that calls loud clips spoof, and bursts of noise, most of them as loud as their labels say."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import soundfile
 
 from serving.audio import SAMPLE_RATE
 from serving.detector import Detector
-from tests.serving.conftest import noise, write_model
+from tests.serving.conftest import spoken, write_model
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def loud_protocol(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     lines = ["file\tlabel\tattack\tsource\tspeaker"]
     for seed, (name, label, attack, source, rms) in enumerate(CORPUS):
-        soundfile.write(folder / f"{name}.wav", noise(1.6, seed, rms), SAMPLE_RATE)
+        soundfile.write(folder / f"{name}.wav", spoken(1.6, seed, rms), SAMPLE_RATE)
         lines.append(f"{name}.wav\t{label}\t{attack}\t{source}\tunknown")
     protocol = folder / "test.tsv"
     protocol.write_text("\n".join(lines) + "\n")
