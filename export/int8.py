@@ -1,7 +1,7 @@
 """An exported file -> the same with its encoder's products in 8-bit integers, scales measured on clips.
 
 Static, weights per output channel, activations per tensor. Heads, spectrum, attention's own products and the
-small network stay float: they are few, and in 8 bits they moved scores by up to 4 (docs/performance.md).
+small network stay float: they are few, and in 8 bits they moved scores by up to 4.
 """
 
 from __future__ import annotations

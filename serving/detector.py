@@ -131,7 +131,7 @@ def _in_order(
     work: Callable[[Chunk], list[LLRs]], pieces: Iterable[Chunk], threads: int
 ) -> Iterator[tuple[Chunk, list[LLRs]]]:
     """Each chunk with its outputs, in order, at most `threads` + 1 chunks at a time."""
-    if threads == 1:
+    if threads <= 1:
         yield from ((chunk, work(chunk)) for chunk in pieces)
         return
     with ThreadPoolExecutor(threads) as workers:

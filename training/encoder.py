@@ -168,10 +168,15 @@ class EncoderNet(nn.Module):
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.
         self.stand_ins: tuple[Trunk, ...] = ()
 
+    def mels(self, waveform: Tensor) -> Tensor:
+        """(B, N) -> (B * W, 80, T), log-mel of each window by itself."""
+        windows = cut(waveform, self.window_samples, self.window_samples)  # (B, W, window)
+        mel: Tensor = self.mel(windows.reshape(-1, self.window_samples))
+        return mel
+
     def tokens(self, waveform: Tensor) -> Tensor:
         """(B, N) -> (B * W, T, width), all states of the trunk side by side."""
-        windows = cut(waveform, self.window_samples, self.window_samples)  # (B, W, window)
-        mel = self.mel(windows.reshape(-1, self.window_samples))
+        mel = self.mels(waveform)
         if self.training and self.stand_ins:
             return torch.cat(self.stand_ins[0](mask(mel).bfloat16()), dim=2).float()
         return torch.cat(self.trunk(mel), dim=2)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from training.checkpoints import checkpoint, network_of
 from training.encoder import EncoderNet
-from training.features import cut
 
 
 class Teacher:
@@ -24,8 +23,6 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, waveform: Tensor) -> Tensor:
-        size = self.network.window_samples
-        mel = self.network.mel(cut(waveform, size, size).reshape(-1, size))
-        tokens = torch.cat(self.trunk(mel.bfloat16()), dim=2).float()
+        tokens = torch.cat(self.trunk(self.network.mels(waveform).bfloat16()), dim=2).float()
         window, _ = self.network.head(tokens)
         return torch.sigmoid(window.reshape(len(waveform), -1).mean(dim=1))

@@ -62,8 +62,8 @@ def floated(model: bytes) -> bytes:
             values, scale, zero = (numpy_helper.to_array(stored[name]) for name in node.input[:3])
             axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
             shape = [-1 if i == axis else 1 for i in range(values.ndim)] if scale.size > 1 else []
-            floats = (values.astype(np.float32) - zero.reshape(shape)) * scale.reshape(shape)
-            graph.graph.initializer.append(numpy_helper.from_array(floats.astype(np.float32), node.output[0]))
+            weight = (values.astype(np.float32) - zero.reshape(shape)) * scale.reshape(shape)
+            graph.graph.initializer.append(numpy_helper.from_array(weight.astype(np.float32), node.output[0]))
         elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             renamed[node.output[0]] = renamed.get(node.input[0], node.input[0])
         else:
@@ -72,9 +72,9 @@ def floated(model: bytes) -> bytes:
     del graph.graph.node[:]
     graph.graph.node.extend(kept)
     needed = {name for node in kept for name in node.input}
-    floats = [entry for entry in graph.graph.initializer if entry.name in needed]
+    used = [entry for entry in graph.graph.initializer if entry.name in needed]
     del graph.graph.initializer[:]
-    graph.graph.initializer.extend(floats)
+    graph.graph.initializer.extend(used)
     compact(graph)
     content: bytes = graph.SerializeToString()
     return content
