@@ -12,6 +12,7 @@ from serving.errors import ModelError
 SCHEMA = 1
 METADATA_KEY = "manifest"  # in the ONNX file's metadata_props
 POOLINGS = ("mean", "top_mean")
+SPAN_EXTRAS = {"grow", "rise"}  # optional LLRs: see serving.verdict
 _JSON_KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
@@ -46,7 +47,7 @@ class Manifest:
     prior_log_odds: float  # of spoof, for the displayed probability
     threshold: float  # LLR from which a clip is called fake
     inconclusive: list[float]  # [low, high] LLR between which no verdict is given
-    span: dict[str, float]  # {"threshold": LLR, "min_s", "gap_s", "smooth_s"}, may have "grow": LLR
+    span: dict[str, float]  # {"threshold": LLR, "min_s", "gap_s", "smooth_s"} and SPAN_EXTRAS
     operating_points: list[dict[str, float]]  # {"llr", "miss", "false_alarm"} measured on test
     metrics: list[dict[str, Any]]  # {"data", "split", "date", "figures": {...}}
     reference: dict[str, Any]  # statistics of the training data, may be empty
@@ -109,8 +110,13 @@ def _problems(manifest: Manifest) -> list[str]:
         problems.append(f"pooling is {m.pooling}, its share has to be above 0 and at most 1")
     if len(m.inconclusive) != 2 or not m.inconclusive[0] <= m.inconclusive[1]:
         problems.append(f"inconclusive is {m.inconclusive}, expected [low, high]")
-    if set(m.span) - {"grow"} != {"threshold", "min_s", "gap_s", "smooth_s"}:
-        problems.append(f"span has {sorted(m.span)}, expected threshold, min_s, gap_s, smooth_s, maybe grow")
+    if set(m.span) - SPAN_EXTRAS != {"threshold", "min_s", "gap_s", "smooth_s"}:
+        problems.append(
+            f"span has {sorted(m.span)}, expected threshold, min_s, gap_s, smooth_s, "
+            f"maybe {' and '.join(sorted(SPAN_EXTRAS))}"
+        )
     elif m.span.get("grow", m.span["threshold"]) > m.span["threshold"]:
         problems.append(f"span grows from LLR {m.span['grow']}, above its threshold {m.span['threshold']}")
+    elif m.span.get("rise", 0.0) < 0:
+        problems.append(f"span has a threshold that rises by {m.span['rise']}, expected 0 or more")
     return problems

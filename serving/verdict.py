@@ -13,6 +13,7 @@ REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
 NO_SPEECH = "no_speech"  # there was nothing to judge, whatever the scores say
 DECIMALS = 6  # of every number that is given out
 MAP_STEP_S = 0.16  # finest step of the confidence map: an hour stays a small answer
+SPAN_LENGTH_S = 10.0  # of the clips that the span threshold is meant for; beyond, it rises
 
 Floats = npt.NDArray[np.float64]
 
@@ -121,10 +122,11 @@ def _spans(
     """
     rate, rule = manifest.sample_rate, manifest.span
     grow = rule.get("grow", rule["threshold"])
+    threshold = span_threshold(total_samples / rate, manifest)
     starts, ends = _runs(cells >= grow)
     if len(starts) and not fake:
         strong = np.maximum.reduceat(np.append(cells, -np.inf), np.column_stack([starts, ends]).ravel())[::2]
-        starts, ends = starts[strong >= rule["threshold"]], ends[strong >= rule["threshold"]]
+        starts, ends = starts[strong >= threshold], ends[strong >= threshold]
     starts, ends = _close_gaps(starts, ends, rule["gap_s"] * rate / cell_samples)
     first = starts * cell_samples
     last = np.minimum(ends * cell_samples, total_samples)
@@ -134,6 +136,16 @@ def _spans(
     sums = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(cells), cells, 0.0))])
     llr = (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
     return _stretches(first[kept], last[kept], llr[kept], manifest)
+
+
+def span_threshold(duration_s: float, manifest: Manifest) -> float:
+    """LLR that a span has to reach in a clip of this length.
+
+    A long real recording has more chances of a high stretch than a short one. Peaks of real speech fall off
+    about exponentially, so that a rise with the logarithm of the length keeps the share of clips with a span.
+    """
+    longer = np.log(max(duration_s / SPAN_LENGTH_S, 1.0))
+    return float(manifest.span["threshold"] + manifest.span.get("rise", 0.0) * longer)
 
 
 def _cells(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:

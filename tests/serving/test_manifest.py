@@ -50,6 +50,7 @@ def test_missing_and_unknown_keys_are_named() -> None:
         ("inconclusive", [0.0]),
         ("span", {"threshold": 0.0}),
         ("span", {"threshold": 0.0, "min_s": 0.5, "gap_s": 0.3, "smooth_s": 0.2, "grow": 0.1}),
+        ("span", {"threshold": 0.0, "min_s": 0.5, "gap_s": 0.3, "smooth_s": 0.2, "rise": -0.1}),
     ],
 )
 def test_a_value_that_serving_could_not_use_is_refused(field: str, value: Any) -> None:

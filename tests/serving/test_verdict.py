@@ -115,6 +115,14 @@ STRONG = {"threshold": 2.0, "grow": 0.0, "min_s": 0.2}
 HILL = ((-1, 0.4), (1, 0.3), (3, 0.3), (1, 0.3), (-1, 0.4), (1, 0.3))  # the last part never gets strong
 
 
+def test_in_a_longer_clip_a_span_has_to_be_stronger() -> None:
+    def found(llr: float, length_s: float) -> int:
+        rule = STRONG | {"rise": 1.0}  # 2 up to 10 s, 3 at 27.2 s
+        return len(spans_by_frames(rule, (-1, 3.0), (llr, 1.0), (-1, length_s - 4.0)))
+
+    assert [found(2.9, 5.0), found(2.1, 10.0), found(2.9, 27.5), found(3.1, 27.0)] == [1, 1, 0, 1]
+
+
 def test_a_span_grows_from_where_it_is_strong_to_where_spoof_is_the_likelier() -> None:
     assert spans_by_frames(STRONG, *HILL) == [(0.4, 1.3)]
     assert spans_by_frames(STRONG | {"grow": 2.0}, *HILL) == [(0.7, 1.0)]
