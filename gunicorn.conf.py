@@ -8,10 +8,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 wsgi_app = "serving.app:create_app()"
 bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+# One, which scores WEB_CONCURRENCY clips at a time: they share a queue, the model and the libraries.
+workers = int(os.environ.get("BONAFIDE_WORKERS", "1"))
 worker_class = "gthread"
-# More than one scoring thread and its queue: the rest answer health checks and refuse what can't wait.
-threads = int(os.environ.get("BONAFIDE_REQUEST_THREADS", "24"))
+# More than the scoring threads and their queue: the rest answer health checks and refuse what can't wait.
+threads = int(os.environ.get("BONAFIDE_REQUEST_THREADS", "48"))
 # Libraries are loaded once and shared by the workers, as the counters have to be; models come after the fork.
 preload_app = True
 control_socket_disable = True

@@ -65,8 +65,8 @@ def _ours(model: Path, work: Path) -> Recipe:
 
 def _empty(work: Path) -> Recipe:
     """Flask and gunicorn with nothing in them, configured as ours where it matters for a start."""
-    command = [str(serving_python(work)), "-m", "gunicorn", "--workers", WORKERS, "--worker-class", "gthread"]
-    command += ["--threads", "24", "--preload", "empty_app:app"]
+    command = [str(serving_python(work)), "-m", "gunicorn", "--worker-class", "gthread"]
+    command += ["--threads", "48", "--preload", "empty_app:app"]
     return Recipe(lambda port: [*command, "--bind", f"127.0.0.1:{port}"], PEERS, {}, "/", "/", raw)
 
 

@@ -96,7 +96,7 @@ def _coldstart(result: dict[str, Any]) -> str:
         "session": "import onnxruntime, open the session",
     }
     rows = [[names[key], shown(value)] for key, value in result["seconds"].items()]
-    return table(["one worker", "s to ready"], rows)
+    return table(["one process", "s to ready"], rows)
 
 
 def _roofline(result: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ the lowest and the highest in brackets where it was taken several times. What is
 turns (A B A B) in one run, so that a slower moment of the machine slows both. CPU is user and
 system time of a server's whole process tree, memory its proportional set size (PSS). Clips are made
 signals; no corpus is needed. Peers are real HTTP servers over the same ONNX file in an environment
-of their own (`bench/peers/`), all with two workers of one inference thread.
+of their own (`bench/peers/`). All score two clips at a time: this service with two threads of one
+process, the peers in two processes.
 
 What the peers don't do, and this service does for the same request: decode in a process that a
 hostile file can't take down, the sha256 and the quality of the clip, spans and the confidence map.
@@ -34,8 +35,8 @@ At {part[rate_per_s]} requests a second (70 %, arriving by chance): latency {par
 alone {alone_ms}. {part[refused]} refused, {part[failed]} failed.
 
 At {over[rate_per_s]} a second (twice the capacity): {over[accepted]} accepted with {over_ms},
-{over[refused]} refused with 503 after {refused_ms}, {over[failed]} failed otherwise. A worker
-scores one clip and lets 16 wait; the rest is refused at once, with Retry-After.
+{over[refused]} refused with 503 after {refused_ms}, {over[failed]} failed otherwise. Two clips
+are scored at a time and 32 wait; the rest is refused at once, with Retry-After.
 """
 
 ROOFLINE = """

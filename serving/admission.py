@@ -1,7 +1,8 @@
-"""One scoring thread a process, a short queue before it, and a clear refusal when the queue is full.
+"""As many scoring threads as cores, one short queue before them, and a clear refusal when the queue is full.
 
-One thread, since the memory of a session grows with the threads that call it, and two at a time finish no
-sooner on one core. Request threads outnumber the queue, so that the refusal can be sent at all.
+No more threads, since the memory of a session grows with those that call it, and two clips at a time finish
+no sooner on one core. One queue, since of two a clip may wait in one while the other's thread is idle.
+Request threads outnumber the queue, so that the refusal can be sent at all.
 """
 
 import math
@@ -23,15 +24,15 @@ class Overloaded(Exception):
         self.retry_after_s = retry_after_s
 
 
-class ScoringThread:
-    """Runs one piece of work at a time; `queue` more may wait, each at most `wait_s`."""
+class ScoringThreads:
+    """Runs `count` pieces of work at a time; `queue` more may wait, each at most `wait_s`."""
 
-    def __init__(self, queue: int, wait_s: float) -> None:
-        self._places = threading.BoundedSemaphore(queue + 1)
-        self._queue = queue
+    def __init__(self, count: int, queue: int, wait_s: float) -> None:
+        self._places = threading.BoundedSemaphore(queue + count)
+        self._rounds = queue / count + 1  # of work, until a full queue has been worked off
         self._wait_s = wait_s
         self._mean_s = 0.1  # of one piece of work; a guess until the first is done
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix="scoring")
 
     def run(self, work: Callable[[], T]) -> T:
         """The result of `work`, or what it raises. Raises Overloaded before it has started, never after."""
@@ -71,4 +72,4 @@ class ScoringThread:
             self._mean_s += SMOOTHING * (time.monotonic() - start - self._mean_s)
 
     def _retry_after_s(self) -> int:
-        return max(1, math.ceil(self._mean_s * (self._queue + 1)))
+        return max(1, math.ceil(self._mean_s * self._rounds))

@@ -8,6 +8,7 @@ is a kind (one byte), a length (uint32) and that many bytes: R ready, F facts, B
 import contextlib
 import json
 import os
+import queue
 import resource
 import socket
 import struct
@@ -93,6 +94,30 @@ class DecoderProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+class DecoderPool:
+    """A decoder process for each of `count` threads that decode at the same time."""
+
+    def __init__(self, count: int) -> None:
+        self.processes = [DecoderProcess() for _ in range(count)]
+        self._free: queue.LifoQueue[DecoderProcess] = queue.LifoQueue()  # the last one used is the warmest
+        for process in self.processes:
+            self._free.put(process)
+
+    @contextlib.contextmanager
+    def open(self, source: Source, limits: Limits = LOCAL) -> Iterator["RemoteClip"]:
+        """A clip from a process that is free, as DecoderProcess gives it."""
+        process = self._free.get()
+        try:
+            with process.open(source, limits) as clip:
+                yield clip
+        finally:
+            self._free.put(process)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.stop()
 
 
 def _environment() -> dict[str, str]:

@@ -35,7 +35,7 @@ class Scores:
 
 
 class Detector:
-    """A model that is open. `score` may be called from one thread at a time."""
+    """A model that is open. `score` may be called from several threads; each costs memory for its chunk."""
 
     def __init__(
         self, session: Any, manifest: Manifest, sha256: str, size: int, path: Path, threads: int = 1

@@ -1,4 +1,4 @@
-"""What a worker holds between requests: the model, the scoring thread, the decoder process, the counters."""
+"""What a worker holds between requests: the model, the scoring threads, the decoders, the counters."""
 
 import contextlib
 import logging
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import IO, TypeVar
 
 from serving import pull, reload, shadow, telemetry
-from serving.admission import ScoringThread
-from serving.decoder import DecoderProcess
+from serving.admission import ScoringThreads
+from serving.decoder import DecoderPool
 from serving.detection import Detection, detect
 from serving.detector import Detector
 from serving.drift import Drift
@@ -34,8 +34,8 @@ class Service:
         self.drift = Drift()
         self.shadow = Shadow(settings.challenger, settings.shadow_share, self.board)
         self.shelf = Shelf(self.models, settings.challenger, settings.models, settings.threads)
-        self._scoring = ScoringThread(settings.queue, settings.wait_s)
-        self._decoder = DecoderProcess()
+        self._scoring = ScoringThreads(settings.scorers, settings.queue, settings.wait_s)
+        self._decoders = DecoderPool(settings.scorers)
         self._starting = threading.Lock()
         self._started = False
 
@@ -50,7 +50,8 @@ class Service:
                 return
             telemetry.claim_row(row)
             self.board.clear_gauges()
-            self._scoring.in_background(self._decoder.start)
+            for process in self._decoders.processes:
+                self._scoring.in_background(process.start)
             load_first(self.models, self.settings.model, self.settings.threads)
             if self.models.problem:
                 log.error("Serving without the model that was asked for: %s", self.models.problem)
@@ -59,12 +60,12 @@ class Service:
             self._started = True
 
     def stop(self) -> None:
-        """End the scoring thread and the decoder process; a worker that exits does so anyway."""
+        """End the scoring threads and the decoder processes; a worker that exits does so anyway."""
         if self.reloader is not None:
             self.reloader.stop()
         self.shadow.stop()
         self._scoring.stop()
-        self._decoder.stop()
+        self._decoders.stop()
 
     def detector(self) -> Detector:
         """The current model. Raises ModelUnavailable with the reason."""
@@ -91,7 +92,7 @@ class Service:
         detector = self.detector()
         start = time.monotonic()
         shadowed = self.shadow.chosen()
-        with self._decoder.open(file, self.settings.limits) as opened:
+        with self._decoders.open(file, self.settings.limits) as opened:
             clip = Tapped(opened) if shadowed else opened
             detection = detect(clip, detector)
         seconds = time.monotonic() - start

@@ -17,14 +17,16 @@ class Settings:
 
     model: Path = BUNDLE  # BONAFIDE_MODEL
     limits: Limits = field(default_factory=Limits)  # BONAFIDE_MAX_MB, BONAFIDE_MAX_S
-    threads: int = 1  # chunks of a clip scored at a time, a worker: BONAFIDE_THREADS
+    threads: int = 1  # chunks of a clip scored at a time: BONAFIDE_THREADS
+    # Clips scored at a time, each by a thread and a decoder of its own: WEB_CONCURRENCY, which platforms set.
+    scorers: int = 2
     challenger: Path = CHALLENGER  # BONAFIDE_CHALLENGER
     models: Path | None = None  # folder of further versions for /v2: BONAFIDE_MODELS
     mlruns: Path = MLRUNS  # what the models page shows of the registry: BONAFIDE_MLRUNS
     admin_token: str = field(default="", repr=False)  # for changes: BONAFIDE_ADMIN_TOKEN
     registry_python: Path = REGISTRY_PYTHON  # with MLflow and torch: BONAFIDE_REGISTRY_PYTHON
     shadow_share: float = 0.0  # of live clips that the challenger scores too: BONAFIDE_SHADOW_SHARE
-    queue: int = 16  # clips that may wait for a worker's scoring thread: BONAFIDE_QUEUE
+    queue: int = 32  # clips that may wait for a scoring thread: BONAFIDE_QUEUE
     wait_s: float = 10.0  # the longest they wait: BONAFIDE_WAIT_S
 
     @classmethod
@@ -44,6 +46,7 @@ class Settings:
                 max_s=_number(environment, "BONAFIDE_MAX_S", limits.max_s),
             ),
             threads=int(_number(environment, "BONAFIDE_THREADS", standard.threads)),
+            scorers=max(1, int(_number(environment, "WEB_CONCURRENCY", standard.scorers))),
             queue=int(_number(environment, "BONAFIDE_QUEUE", standard.queue)),
             wait_s=_number(environment, "BONAFIDE_WAIT_S", standard.wait_s),
         )

@@ -93,6 +93,7 @@ class Shadow:
         self._stamp: Stamp = ()
         self._pause_s, self._not_before = 0.0, 0.0
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
         self.problem = ""
 
     @property
@@ -113,9 +114,10 @@ class Shadow:
             return
         verdict = detection.verdict
         job = Job(samples, verdict.llr, verdict.verdict, max(0.0, seconds - clip.decoding_s))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
-            self._thread.start()
+        with self._starting:  # several clips may be scored at a time, and be the first together
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
+                self._thread.start()
         try:
             self._jobs.put_nowait(job)
         except queue.Full:

@@ -1,10 +1,8 @@
-"""From launch to ready, one worker: ours, an empty Flask and gunicorn app, and opening a session alone."""
+"""From launch to ready: ours, an empty Flask and gunicorn app, and opening a session alone."""
 
-import os
 import subprocess
 import time
 from typing import Any
-from unittest import mock
 
 from bench.fleet import stop
 from bench.plan import WORK, Bench
@@ -26,15 +24,14 @@ MOST = 1.5
 def run(bench: Bench) -> dict[str, Any]:
     found: dict[str, list[float]] = {"ours": [], "empty": [], "session": []}
     python = str(serving_python(WORK))
-    with mock.patch.dict(os.environ, {"WEB_CONCURRENCY": "1"}):
-        for _ in range(bench.plan.cold_starts):
-            for key, name in (("ours", OURS), ("empty", "empty")):
-                server = bench.fleet.fresh(name)
-                stop(server.process)
-                found[key].append(server.started_s)
-            command = [python, "-c", LOAD, str(bench.model)]
-            found["session"].append(float(subprocess.run(command, check=True, capture_output=True).stdout))
-            time.sleep(0.2)
+    for _ in range(bench.plan.cold_starts):
+        for key, name in (("ours", OURS), ("empty", "empty")):
+            server = bench.fleet.fresh(name)
+            stop(server.process)
+            found[key].append(server.started_s)
+        command = [python, "-c", LOAD, str(bench.model)]
+        found["session"].append(float(subprocess.run(command, check=True, capture_output=True).stdout))
+        time.sleep(0.2)
     share = [
         ours / (empty + session)
         for ours, empty, session in zip(found["ours"], found["empty"], found["session"], strict=True)

@@ -8,7 +8,7 @@ from bench.plan import Bench
 from bench.recipes import OURS
 from bench.stats import Goal, Spread, ratios, spread
 
-WARM_UP = 4  # requests, so that both workers have scored
+WARM_UP = 4  # requests, so that both threads or workers have scored
 LEAST = {"seed": 10.0, "mlflow": 7.0, "litserve": 1.0, "bentoml": 1.0, "fastapi": 1.0}
 
 

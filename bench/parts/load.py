@@ -1,4 +1,4 @@
-"""Throughput at 1 to 32 connections, latency at 70 % load, and what happens past capacity; 2 workers each."""
+"""Throughput at 1 to 32 connections, latency at 70 % load, and past capacity; 2 clips at a time each."""
 
 from typing import Any
 

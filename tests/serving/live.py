@@ -61,7 +61,7 @@ def running(workers: int = 2, **environment: str) -> Iterator[Live]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = {**os.environ, "PORT": str(port), "WEB_CONCURRENCY": str(workers), **environment}
+    variables = {**os.environ, "PORT": str(port), "BONAFIDE_WORKERS": str(workers), **environment}
     command = [sys.executable, "-m", "gunicorn", "--log-level", "warning"]
     server = subprocess.Popen(command, cwd=ROOT, env=variables)
     try:

@@ -6,36 +6,37 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serving.admission import Overloaded, ScoringThread
+from serving.admission import Overloaded, ScoringThreads
 
 
 def test_results_and_errors_come_through() -> None:
-    scoring = ScoringThread(queue=1, wait_s=5)
+    scoring = ScoringThreads(1, queue=1, wait_s=5)
     assert scoring.run(lambda: 42) == 42
     with pytest.raises(TimeoutError, match="mine"):
         scoring.run(lambda: (_ for _ in ()).throw(TimeoutError("mine")))
     scoring.stop()
 
 
-def test_work_is_done_one_at_a_time() -> None:
-    scoring = ScoringThread(queue=20, wait_s=5)
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_much_work_is_done_at_a_time_as_there_are_threads(count: int) -> None:
+    scoring = ScoringThreads(count, queue=20, wait_s=5)
     running, most = 0, 0
 
     def work() -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        time.sleep(0.005)
+        time.sleep(0.01)
         running -= 1
 
     with ThreadPoolExecutor(10) as callers:
         list(callers.map(lambda _: scoring.run(work), range(20)))
-    assert most == 1
+    assert most == count
     scoring.stop()
 
 
 def test_what_finds_no_place_is_refused_at_once_and_has_room_later() -> None:
-    scoring = ScoringThread(queue=1, wait_s=5)
+    scoring = ScoringThreads(1, queue=1, wait_s=5)
     release = threading.Event()
     with ThreadPoolExecutor(3) as callers:
         accepted = [callers.submit(scoring.run, lambda: release.wait(30)) for _ in range(2)]
@@ -54,7 +55,7 @@ def test_what_finds_no_place_is_refused_at_once_and_has_room_later() -> None:
 
 
 def test_what_waits_too_long_is_refused_and_never_run() -> None:
-    scoring = ScoringThread(queue=1, wait_s=0.05)
+    scoring = ScoringThreads(1, queue=1, wait_s=0.05)
     release, ran = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as callers:
         first = callers.submit(scoring.run, release.wait)

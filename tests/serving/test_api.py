@@ -197,7 +197,7 @@ def test_a_bad_bundle_fails_readiness_and_answers_503(
 
 
 def test_overload_is_refused_with_retry_after_and_clears(make_client: MakeClient, model_path: Path) -> None:
-    client = make_client(model=model_path, queue=1, wait_s=20)
+    client = make_client(model=model_path, scorers=1, queue=1, wait_s=20)
     service = client.application.extensions["bonafide"]
     release = threading.Event()
     service._scoring.in_background(release.wait)  # as a very long clip would
@@ -216,7 +216,7 @@ def test_overload_is_refused_with_retry_after_and_clears(make_client: MakeClient
 
 
 def test_a_wait_that_is_too_long_is_refused(make_client: MakeClient, model_path: Path) -> None:
-    client = make_client(model=model_path, queue=1, wait_s=0.05)
+    client = make_client(model=model_path, scorers=1, queue=1, wait_s=0.05)
     release = threading.Event()
     client.application.extensions["bonafide"]._scoring.in_background(release.wait)
     assert_error(post(client, encode(noise(1))), 503, "overloaded")
@@ -227,7 +227,8 @@ def test_a_decoder_crash_is_one_bad_answer(make_client: MakeClient, model_path: 
     client = make_client(model=model_path)
     content = encode(noise(1))
     assert post(client, content).status_code == 200
-    client.application.extensions["bonafide"]._decoder._process.kill()
+    for decoder in client.application.extensions["bonafide"]._decoders.processes:
+        decoder._process.kill()
     statuses = [post(client, content).status_code for _ in range(2)]
     assert statuses[1] == 200
 
@@ -286,7 +287,7 @@ def test_nothing_of_a_clip_outlives_its_request(
     make_client: MakeClient, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    client = make_client(model=model_path)
+    client = make_client(model=model_path, scorers=1)  # a second decoder may still be starting
     post(client, encode(noise(1)))
     files = Path("/proc/self/fd")
     open_before = len(list(files.iterdir())) if files.exists() else 0

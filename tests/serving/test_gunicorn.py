@@ -53,7 +53,12 @@ def wait_for(port: int, path: str = "/readyz") -> None:
 @pytest.fixture(scope="module")
 def server(model_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
-    environment = {**os.environ, "PORT": str(port), "BONAFIDE_MODEL": str(model_path), "WEB_CONCURRENCY": "2"}
+    environment = {
+        **os.environ,
+        "PORT": str(port),
+        "BONAFIDE_MODEL": str(model_path),
+        "BONAFIDE_WORKERS": "2",
+    }
     process = subprocess.Popen([sys.executable, "-m", "gunicorn"], cwd=ROOT, env=environment)
     try:
         wait_for(port)
