@@ -10,6 +10,7 @@ import torch
 
 from export.graph import open_session
 from serving.audio import SAMPLE_RATE
+from serving.detector import NOVELTY
 
 TOLERANCE = 1e-4  # largest difference of an LLR between torch and ONNX that counts as equal
 
@@ -25,6 +26,7 @@ class Difference:
 def difference(module: torch.nn.Module, model: bytes, clips: Sequence[np.ndarray]) -> Difference:
     """Of each waveform (N,) alone and in a batch of two."""
     session = open_session(model)
+    llrs = [output.name for output in session.get_outputs() if output.name != NOVELTY]
     found = [np.zeros(1)]
     for clip in clips:
         for batch in (clip[None], np.stack([clip, clip[::-1]])):
@@ -32,9 +34,10 @@ def difference(module: torch.nn.Module, model: bytes, clips: Sequence[np.ndarray
             with torch.no_grad():
                 outputs = module(torch.from_numpy(batch))
             expected = outputs if isinstance(outputs, tuple) else (outputs,)
-            theirs = session.run(None, {"waveform": batch})
+            theirs = session.run(llrs, {"waveform": batch})
             found += [
-                np.abs(one.numpy() - other).ravel() for one, other in zip(expected, theirs, strict=True)
+                np.abs(one.numpy() - other).ravel()
+                for one, other in zip(expected[: len(llrs)], theirs, strict=True)
             ]
     every = np.concatenate(found)
     every[~np.isfinite(every)] = np.inf

@@ -25,7 +25,7 @@ from serving.whole import write_whole
 from training import models, tracking
 
 OPSET = 17  # what onnxruntime 1.14 and newer read
-OUTPUT_AXES = {"window_llr": "windows", "frame_llr": "frames"}
+OUTPUT_AXES = {"window_llr": "windows", "frame_llr": "frames", "novelty": "windows"}
 
 
 class ExportError(Exception):

@@ -16,12 +16,14 @@ from serving.errors import ModelError
 from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
+NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
 # Of one call of the graph, to bound its memory; larger ones leave the caches. Windows side by side gain
 # nothing from more; where they overlap, a call's first window costs most and longer calls pay.
 CALL_SAMPLES, CALL_WINDOWS = 16 * 16_000, 3
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 LLRs = npt.NDArray[np.float32]
+Outputs = dict[str, LLRs]  # of one chunk, by name
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Scores:
     window_llr: LLRs  # (W,)
     frame_llr: LLRs | None  # (F,), frame f from sample f * frame_hop on; None if the model has no frames
     total_samples: int
+    novelty: npt.NDArray[np.float32] | None = None  # (W,), None if the model can't tell
 
 
 class Detector:
@@ -46,7 +49,9 @@ class Detector:
         self.size = size
         self.path = path
         self._session = session
-        self._outputs = [WINDOWS, FRAMES] if manifest.frame_hop_samples else [WINDOWS]
+        offered = {node.name for node in session.get_outputs()}
+        wanted = (WINDOWS, FRAMES) if manifest.frame_hop_samples else (WINDOWS,)
+        self._outputs = [name for name in (*wanted, NOVELTY) if name in offered]
 
     @classmethod
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
@@ -81,29 +86,34 @@ class Detector:
         """
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
         seen = _Counter(blocks)
-        starts, llrs = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        starts, llrs, novelty = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
         frames = _FrameTrack(self.manifest.frame_hop_samples)
         pieces = chunks(seen, window, hop, max_windows or windows_a_call(self.manifest))
         for chunk, outputs in _in_order(self._run, pieces, self._threads):
-            starts.append(chunk.start_sample + hop * np.arange(len(outputs[0]), dtype=np.int64))
-            llrs.append(outputs[0])
-            if len(outputs) > 1:
-                frames.add(chunk.start_sample, outputs[1])
-        frame_llr = frames.joined(seen.total) if self.manifest.frame_hop_samples else None
-        return Scores(np.concatenate(starts), np.concatenate(llrs), frame_llr, seen.total)
+            starts.append(chunk.start_sample + hop * np.arange(len(outputs[WINDOWS]), dtype=np.int64))
+            llrs.append(outputs[WINDOWS])
+            novelty.append(outputs.get(NOVELTY, outputs[WINDOWS][:0]))
+            if FRAMES in outputs:
+                frames.add(chunk.start_sample, outputs[FRAMES])
+        return Scores(
+            np.concatenate(starts),
+            np.concatenate(llrs),
+            frames.joined(seen.total) if FRAMES in self._outputs else None,
+            seen.total,
+            np.concatenate(novelty) if NOVELTY in self._outputs else None,
+        )
 
-    def _run(self, chunk: Chunk) -> list[LLRs]:
-        """One chunk -> [(windows,)] or [(windows,), (frames,)], checked."""
+    def _run(self, chunk: Chunk) -> Outputs:
+        """One chunk -> what the graph says of it by name, (windows,) or (frames,) each, checked."""
         expected = 1 + (len(chunk.samples) - self.manifest.window_samples) // self.manifest.hop_samples
-        outputs: list[LLRs] = [
-            out[0] for out in self._session.run(self._outputs, {INPUT: chunk.samples[None, :]})
-        ]
-        if len(outputs[0]) != expected:
+        found = self._session.run(self._outputs, {INPUT: chunk.samples[None, :]})
+        outputs = {name: values[0] for name, values in zip(self._outputs, found, strict=True)}
+        if len(outputs[WINDOWS]) != expected:
             raise ModelError(
-                f"The graph gave {len(outputs[0])} windows for {len(chunk.samples)} samples, "
+                f"The graph gave {len(outputs[WINDOWS])} windows for {len(chunk.samples)} samples, "
                 f"its manifest says {expected}. Export the model again."
             )
-        if not all(np.isfinite(out).all() for out in outputs):
+        if not all(np.isfinite(values).all() for values in found):
             raise ModelError(f"The graph gave a score that is not finite at sample {chunk.start_sample}.")
         return outputs
 
@@ -111,8 +121,8 @@ class Detector:
         """Score a little noise: proves shapes, finiteness and that a window ignores its neighbours."""
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
         noise = np.random.default_rng(0).normal(0, 0.05, window + 2 * hop).astype(np.float32)
-        together = self._run(Chunk(0, noise))[0]
-        alone = self._run(Chunk(0, noise[hop : hop + window]))[0]
+        together = self._run(Chunk(0, noise))[WINDOWS]
+        alone = self._run(Chunk(0, noise[hop : hop + window]))[WINDOWS]
         if abs(float(together[1] - alone[0])) > NEIGHBOUR_TOLERANCE:
             raise ModelError(
                 f"A window scores {alone[0]:.4f} alone and {together[1]:.4f} inside a clip. "
@@ -128,14 +138,14 @@ def windows_a_call(manifest: Manifest) -> int:
 
 
 def _in_order(
-    work: Callable[[Chunk], list[LLRs]], pieces: Iterable[Chunk], threads: int
-) -> Iterator[tuple[Chunk, list[LLRs]]]:
+    work: Callable[[Chunk], Outputs], pieces: Iterable[Chunk], threads: int
+) -> Iterator[tuple[Chunk, Outputs]]:
     """Each chunk with its outputs, in order, at most `threads` + 1 chunks at a time."""
     if threads <= 1:
         yield from ((chunk, work(chunk)) for chunk in pieces)
         return
     with ThreadPoolExecutor(threads) as workers:
-        begun: deque[tuple[Chunk, Future[list[LLRs]]]] = deque()
+        begun: deque[tuple[Chunk, Future[Outputs]]] = deque()
         for chunk in pieces:
             begun.append((chunk, workers.submit(work, chunk)))
             if len(begun) > threads:

@@ -18,6 +18,7 @@ SHORT_S = 2.0
 NARROW_HZ = 5_000.0
 CLIPPED_SHARE = 0.001
 LITTLE_SPEECH, LITTLE_SPEECH_S = "little_speech", 0.5
+MOST_NOVEL = 1.0  # what the model's novelty is scaled to
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,11 @@ class QualityMeter:
         return float(self._levels[least_db <= LEVELS_DB].sum() / self._frames)
 
 
-def notes(quality: Quality, window_s: float) -> list[Note]:
-    """Reasons to trust a verdict on such a clip less; empty for a good one."""
+def notes(quality: Quality, window_s: float, novelty: float | None = None) -> list[Note]:
+    """Reasons to trust a verdict on such a clip less; empty for a good one.
+
+    `novelty` is the clip's mean, of a model that tells how unlike its training data a window is.
+    """
     found = []
     if quality.duration_s < max(SHORT_S, window_s):
         found.append(
@@ -111,6 +115,14 @@ def notes(quality: Quality, window_s: float) -> list[Note]:
     if quality.clipped_share > CLIPPED_SHARE:
         found.append(
             Note("clipped", f"{quality.clipped_share:.1%} of the samples are at full scale (overdriven).")
+        )
+    if novelty is not None and novelty > MOST_NOVEL:
+        found.append(
+            Note(
+                "unlike_training",
+                "This does not sound like the recordings that the model was trained on "
+                f"({novelty:.1f} times the distance that 1 % of ordinary clips exceed).",
+            )
         )
     if quality.speech_share * quality.duration_s < LITTLE_SPEECH_S:
         found.append(

@@ -14,6 +14,7 @@ class TrainConfig:
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
     layers: int = 2  # of the encoder
+    novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
     epochs: int = 16
     steps: int = 250  # batches an epoch
     pairs: int = 8  # real clips with a partner, a batch

@@ -1,5 +1,7 @@
 """A network made from the networks of other runs -> a run of its own, calibrated on dev."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,18 @@ from training.datasets import read
 from training.outcome import Facts, leave
 
 
+@contextlib.contextmanager
+def derived(content: dict[str, Any], name: str, params: dict[str, Any]) -> Iterator[tuple[str, Facts]]:
+    """An MLflow run, by its id, whose training data are those that the checkpoint `content` states."""
+    facts = content["manifest"]
+    described = Facts(facts["trained_on"], facts["data_fingerprint"], facts["git_commit"], facts["smoke"])
+    _, experiment = tracking.connect()
+    with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
+        mlflow.set_tags(described.tags())
+        mlflow.log_params(params)
+        yield str(active.info.run_id), described
+
+
 def record(
     network: nn.Module,
     config: TrainConfig,
@@ -20,14 +34,8 @@ def record(
     name: str,
     parts: dict[str, str],
 ) -> str:
-    """One MLflow run with the ids of its `parts`; what it was trained on is stated by the checkpoint
-    `content` of one of them. Returns the run's id.
-    """
-    facts = content["manifest"]
-    described = Facts(facts["trained_on"], facts["data_fingerprint"], facts["git_commit"], facts["smoke"])
-    _, experiment = tracking.connect()
-    with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
-        mlflow.set_tags(described.tags())
-        mlflow.log_params(config.as_dict() | parts | {"data": str(data.resolve())})
-        leave(network.eval(), config, read(data, "dev"), described, str(active.info.run_id))
-        return str(active.info.run_id)
+    """One run that holds the network, with the ids of its `parts`, one of which left `content`; its id."""
+    params = config.as_dict() | parts | {"data": str(data.resolve())}
+    with derived(content, name, params) as (run_id, described):
+        leave(network.eval(), config, read(data, "dev"), described, run_id)
+        return run_id

@@ -122,7 +122,7 @@ class Head(nn.Module):
 
     def __init__(self, width: int, group: int, hidden: int = 256, dropout: float = 0.3) -> None:
         super().__init__()
-        self.group = group  # tokens a frame
+        self.group, self.width = group, 2 * width  # tokens a frame; of the statistics
         self.statistics_scale, self.frame_scale = Standardise(2 * width), Standardise(width)
         self.window = nn.Sequential(
             nn.Dropout(dropout),
@@ -150,9 +150,11 @@ class Head(nn.Module):
         spread = over_time((tokens - mean[:, None]) ** 2).clamp(min=1e-8).sqrt()
         return torch.cat([mean, spread], dim=1)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        window = self.window(self.statistics_scale(self.statistics(tokens)))[:, 0]
-        return window, self.frame(self.frame_scale(self.frames(tokens)))[:, :, 0]
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Window logits, frame logits, and the scaled statistics (M, 2 width) that the former come from."""
+        statistics = self.statistics_scale(self.statistics(tokens))
+        frame = self.frame(self.frame_scale(self.frames(tokens)))[:, :, 0]
+        return self.window(statistics)[:, 0], frame, statistics
 
 
 class EncoderNet(nn.Module):
@@ -181,10 +183,19 @@ class EncoderNet(nn.Module):
             return torch.cat(self.stand_ins[0](mask(mel).bfloat16()), dim=2).float()
         return torch.cat(self.trunk(mel), dim=2)
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+    def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits, and what windows are judged by: (B, W, 2 width)."""
         batch = waveform.shape[0]
-        window, frame = self.head(self.tokens(waveform))
-        return window.reshape(batch, -1), frame.reshape(batch, -1)
+        window, frame, statistics = self.head(self.tokens(waveform))
+        return (
+            window.reshape(batch, -1),
+            frame.reshape(batch, -1),
+            statistics.reshape(batch, -1, statistics.shape[1]),
+        )
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        window, frame, _ = self.with_statistics(waveform)
+        return window, frame
 
 
 class Half:

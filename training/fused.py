@@ -22,12 +22,17 @@ class FusedNet(nn.Module):
         # The CNN has no frames at a window's edges, where its field would leave the window.
         self.side = (frames - small.frames_per_window) // 2
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+    def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits, and what the encoder judges windows by: (B, W, its width)."""
         batch = waveform.shape[0]
         windows = cut(waveform, self.window_samples, self.window_samples)
-        first, first_frame = self.encoder(waveform)
+        first, first_frame, statistics = self.encoder.with_statistics(waveform)
         second, second_frame = self.small(windows.reshape(-1, self.window_samples))
         edges = functional.pad(second_frame[:, None], (self.side, self.side), mode="replicate")
         window = self.window_weight[0] * first + self.window_weight[1] * second.reshape(batch, -1)
         frame = self.frame_weight[0] * first_frame + self.frame_weight[1] * edges.reshape(batch, -1)
+        return window, frame, statistics
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        window, frame, _ = self.with_statistics(waveform)
         return window, frame

@@ -12,6 +12,7 @@ from torch.nn import functional
 from training.encoder import EncoderNet
 from training.features import Mfcc, cut
 from training.fused import FusedNet
+from training.novelty import Novelty
 from training.rescnn import ResCnn
 
 FRAME_HOP_SAMPLES = 640  # 40 ms
@@ -51,21 +52,29 @@ class SeedCnn(nn.Module):
 
 class Detector(nn.Module):
     """A network with its calibration: LLR = scale * logit + offset, one pair for windows and one for
-    frames.
+    frames; with an encoder maybe a third output, the windows' novelty.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, novelty: Novelty | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.novelty = network, novelty
         self.register_buffer("window_calibration", torch.tensor([1.0, 0.0]))
         self.register_buffer("frame_calibration", torch.tensor([1.0, 0.0]))
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor] | Tensor:
+    def forward(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
+        if self.novelty is not None:
+            window, frame, statistics = self.network.with_statistics(waveform)
+            return *self._calibrated(window, frame), self.novelty(statistics)
         window, frame = self.network(waveform)
-        window_llr = self.window_calibration[0] * window + self.window_calibration[1]
         if frame is None:
-            return window_llr
-        return window_llr, self.frame_calibration[0] * frame + self.frame_calibration[1]
+            return self.window_calibration[0] * window + self.window_calibration[1]
+        return self._calibrated(window, frame)
+
+    def _calibrated(self, window: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        return (
+            self.window_calibration[0] * window + self.window_calibration[1],
+            self.frame_calibration[0] * frame + self.frame_calibration[1],
+        )
 
 
 def build(config: dict[str, Any]) -> Detector:
@@ -85,6 +94,9 @@ def build(config: dict[str, Any]) -> Detector:
             network = FusedNet(encoder, ResCnn(window, window))
         case other:
             raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
+    listener = network.encoder if isinstance(network, FusedNet) else network
+    if isinstance(listener, EncoderNet) and config.get("novelty"):
+        return Detector(network, Novelty(listener.head.width, config["novelty"]))
     return Detector(network)
 
 

@@ -24,5 +24,5 @@ class Teacher:
     @torch.no_grad()
     def __call__(self, waveform: Tensor) -> Tensor:
         tokens = torch.cat(self.trunk(self.network.mels(waveform).bfloat16()), dim=2).float()
-        window, _ = self.network.head(tokens)
+        window, _, _ = self.network.head(tokens)
         return torch.sigmoid(window.reshape(len(waveform), -1).mean(dim=1))

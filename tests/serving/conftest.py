@@ -55,11 +55,15 @@ def loudness_llr(samples: np.ndarray) -> float:
     return float(2 * np.log(np.mean(samples.astype(np.float64) ** 2) + 1e-9) + 12)
 
 
-def write_model(path: Path, manifest: Manifest = MANIFEST, text: str | None = None) -> Path:
-    """The loudness model as a file; `text` replaces the manifest's JSON."""
+def write_model(
+    path: Path, manifest: Manifest = MANIFEST, text: str | None = None, novelty: bool = False
+) -> Path:
+    """The loudness model as a file; `text` replaces the manifest's JSON, `novelty` is the loudness again."""
     outputs = {"window_llr": (manifest.window_samples, manifest.hop_samples)}
     if manifest.frame_hop_samples:
         outputs["frame_llr"] = (manifest.frame_hop_samples, manifest.frame_hop_samples)
+    if novelty:
+        outputs["novelty"] = outputs["window_llr"]
     nodes = [
         helper.make_node("Unsqueeze", ["waveform", "axis"], ["row"]),
         helper.make_node("Mul", ["row", "row"], ["sq"]),

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.detection import judge
 from serving.detector import Detector
 from serving.errors import ModelError
-from tests.serving.conftest import FRAME, HOP, MANIFEST, WINDOW, loudness_llr, noise, write_model
+from tests.serving.conftest import FRAME, HOP, MANIFEST, WINDOW, loudness_llr, noise, spoken, write_model
 
 
 def test_a_window_scores_what_its_loudness_says(detector: Detector) -> None:
@@ -147,3 +148,19 @@ def test_a_manifest_of_another_graph_is_refused(tmp_path: Path) -> None:
 def test_a_score_that_is_not_finite_is_an_error(detector: Detector) -> None:
     with pytest.raises(ModelError, match="not finite"):
         detector.score([np.full(WINDOW, np.nan, np.float32)])
+
+
+def test_novelty_is_given_by_window_where_the_model_has_it(detector: Detector, tmp_path: Path) -> None:
+    telling = Detector.open(write_model(tmp_path / "telling.onnx", novelty=True))
+    samples = noise(5.3)
+    scores = telling.score([samples], max_windows=2)
+    assert scores.novelty is not None
+    assert np.array_equal(scores.novelty, scores.window_llr)  # in this model they are the same
+    assert detector.score([samples]).novelty is None
+
+
+def test_a_verdict_on_novel_sound_carries_a_note(detector: Detector, tmp_path: Path) -> None:
+    telling = Detector.open(write_model(tmp_path / "telling.onnx", novelty=True))
+    loud, quiet = spoken(3), spoken(3, rms=0.05)
+    assert [note.code for note in judge([loud], telling)[2]] == ["unlike_training"]
+    assert judge([quiet], telling)[2] == judge([loud], detector)[2] == []

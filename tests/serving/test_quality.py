@@ -47,6 +47,12 @@ def test_clipping_is_noted() -> None:
     assert measure(loud).clipped_share == pytest.approx(float((np.abs(loud) >= 0.99).mean()), abs=1e-6)
 
 
+@pytest.mark.parametrize(("novelty", "noted"), [(None, False), (0.9, False), (1.1, True)])
+def test_what_is_unlike_the_training_data_is_noted(novelty: float | None, noted: bool) -> None:
+    found = notes(measure(speechlike(5)), 1.0, novelty)
+    assert [note.code for note in found] == ["unlike_training"] * noted
+
+
 @pytest.mark.parametrize("rms", [1e-3, 0.1])
 def test_steady_noise_is_no_speech(rms: float) -> None:
     assert codes(noise(5, rms=rms)) == ["little_speech"]
