@@ -100,9 +100,20 @@ class DecoderPool:
     """A decoder process for each of `count` threads that decode at the same time."""
 
     def __init__(self, count: int) -> None:
-        self.processes = [DecoderProcess() for _ in range(count)]
+        self._processes = [DecoderProcess() for _ in range(count)]
         self._free: queue.LifoQueue[DecoderProcess] = queue.LifoQueue()  # the last one used is the warmest
-        for process in self.processes:
+        for process in self._processes:
+            self._free.put(process)
+
+    def start(self) -> None:
+        """Start them ahead of need, one after another: a core stays free for the model.
+
+        Clips that come meanwhile wait for one. What can't start is left to the clip that needs it to say so.
+        """
+        held = [self._free.get() for _ in self._processes]
+        for process in held:
+            with contextlib.suppress(OSError):
+                process.start()
             self._free.put(process)
 
     @contextlib.contextmanager
@@ -116,7 +127,7 @@ class DecoderPool:
             self._free.put(process)
 
     def stop(self) -> None:
-        for process in self.processes:
+        for process in self._processes:
             process.stop()
 
 

@@ -50,8 +50,7 @@ class Service:
                 return
             telemetry.claim_row(row)
             self.board.clear_gauges()
-            for process in self._decoders.processes:
-                self._scoring.in_background(process.start)
+            self._scoring.in_background(self._decoders.start)
             load_first(self.models, self.settings.model, self.settings.threads)
             if self.models.problem:
                 log.error("Serving without the model that was asked for: %s", self.models.problem)

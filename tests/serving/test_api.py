@@ -227,7 +227,7 @@ def test_a_decoder_crash_is_one_bad_answer(make_client: MakeClient, model_path: 
     client = make_client(model=model_path)
     content = encode(noise(1))
     assert post(client, content).status_code == 200
-    for decoder in client.application.extensions["bonafide"]._decoders.processes:
+    for decoder in client.application.extensions["bonafide"]._decoders._processes:
         decoder._process.kill()
     statuses = [post(client, content).status_code for _ in range(2)]
     assert statuses[1] == 200

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from serving.audio import ClipError, Limits, load, stream
-from serving.decoder import DecoderProcess
+from serving.decoder import DecoderPool, DecoderProcess
 from tests.serving.conftest import encode, noise
 
 
@@ -102,3 +102,20 @@ def test_the_process_knows_no_secret(decoder: DecoderProcess, monkeypatch: pytes
     if not environment.exists():
         pytest.skip("needs /proc")
     assert b"hunter2" not in environment.read_bytes()
+
+
+def test_a_pool_decodes_as_many_clips_at_once_as_it_has_processes(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed}.wav" for seed in range(2)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(encode(noise(30, seed)))
+    pool = DecoderPool(2)
+    try:
+        pool.start()
+        with pool.open(paths[0]) as first, pool.open(paths[1]) as second:
+            blocks = list(zip(first, second, strict=True))
+        for at, path in enumerate(paths):
+            assert np.array_equal(np.concatenate([pair[at] for pair in blocks]), load(path))
+        with pool.open(paths[1]) as again:
+            assert np.array_equal(np.concatenate(list(again)), load(paths[1]))
+    finally:
+        pool.stop()
