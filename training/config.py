@@ -33,6 +33,7 @@ class TrainConfig:
     pair_weight: float = 0.3  # of the ranking loss between a real clip and its twin
     teacher_weight: float = 0.7  # of a teacher's opinion against the labels, where there is a teacher
     average: float = 0.995  # decay of the averaged weights, a step
+    kept: float = -1.0  # share of an encoder's fine-tuning in its final weights; below 0 the best by dev
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
 from training.objective import losses, optimiser, warming
 from training.outcome import calibrated
-from training.pool import CACHE, pool
+from training.pool import CACHE, Pool, pool
 from training.probe import probe
 from training.scoring import Logits, score
 from training.teacher import Teacher
@@ -124,29 +125,34 @@ def fit(
             torch.save(average.module.state_dict(), out)
     network.load_state_dict(torch.load(out, weights_only=True))
     if isinstance(network, EncoderNet):
-        towards_start(network, start, lambda: dev_metrics(score(network, dev_pool, len(dev), config), dev))
+        share = config.kept
+        if share < 0:
+            share = best_share(network, start, partial(_dev_auc, network, dev_pool, dev, config))
+        network.load_state_dict(mixed(start, network.state_dict(), share))
     return models.rounded(network).eval()
 
 
-def towards_start(
-    network: nn.Module, start: dict[str, Tensor], measure: Callable[[], dict[str, float]]
-) -> None:
-    """Set the network to the best mix, by dev AUC, of its weights and those before fine-tuning (Wortsman et
-    al. 2022).
+def _dev_auc(network: nn.Module, held: Pool, dev: list[Clip], config: TrainConfig) -> float:
+    return dev_metrics(score(network, held, len(dev), config), dev)["dev_auc"]
 
-    Fine-tuning fits the data at hand; the way back towards the pretrained weights keeps more of what holds
+
+def mixed(start: dict[str, Tensor], tuned: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights `share` of the way from `start` to `tuned` (Wortsman et al. 2022).
+
+    Fine-tuning fits the data at hand; the way back towards the weights before it keeps more of what holds
     elsewhere.
     """
+    return {name: start[name] + share * (tuned[name] - start[name]) for name in tuned}
+
+
+def best_share(network: nn.Module, start: dict[str, Tensor], measure: Callable[[], float]) -> float:
+    """The share of MIXES that measures highest; leaves the network as it was."""
     tuned = copy.deepcopy(network.state_dict())
-
-    def mix(share: float) -> None:
-        network.load_state_dict({k: start[k] + share * (tuned[k] - start[k]) for k in tuned})
-
     results = {}
     for share in MIXES:
-        mix(share)
-        results[share] = measure()["dev_auc"]
+        network.load_state_dict(mixed(start, tuned, share))
+        results[share] = measure()
         mlflow.log_metric("mix_dev_auc", results[share], step=round(100 * share))
-    best = max(results, key=lambda share: results[share])
     print("share of fine-tuning: " + ", ".join(f"{k:g} {v:.4f}" for k, v in results.items()), flush=True)
-    mix(best)
+    network.load_state_dict(tuned)
+    return max(results, key=lambda share: results[share])

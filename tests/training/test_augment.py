@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.augment import STEPS, channel, codec, crop
+from training.augment import STEPS, channel, codec, crop, dynamics
 from training.codecs import CODECS, transcode
 
 
@@ -56,3 +56,22 @@ def test_crop_gives_the_size_asked_for(samples: int) -> None:
         piece = crop(clip, 16_000, np.random.default_rng(seed))
         assert len(piece) == 16_000
         assert set(piece) <= set(clip) | {0.0}
+
+
+def test_dynamics_bring_loud_and_soft_speech_together_at_the_same_level() -> None:
+    rng = np.random.default_rng(0)
+    soft, loud = np.split(rng.normal(0, 0.1, 32_000).astype(np.float32) * np.repeat([0.1, 1.0], 16_000), 2)
+    clip = np.concatenate([soft, loud])
+
+    def range_db(samples: np.ndarray) -> float:
+        parts = np.split(samples[1_600:-1_600], [14_400])
+        return float(20 * np.log10(np.std(parts[1]) / np.std(parts[0])))
+
+    after = [dynamics(clip, np.random.default_rng(seed)) for seed in range(20)]
+    assert all(np.std(one) == pytest.approx(np.std(clip), rel=0.01) for one in after)
+    assert range_db(clip) == pytest.approx(20, abs=0.5)
+    assert np.median([range_db(one) for one in after]) < 15
+
+
+def test_silence_stays_silent_under_dynamics() -> None:
+    assert not dynamics(np.zeros(16_000, np.float32), np.random.default_rng(0)).any()
