@@ -17,9 +17,10 @@ from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
-# Of one call of the graph, to bound its memory; larger ones leave the caches. Windows side by side gain
-# nothing from more; where they overlap, a call's first window costs most and longer calls pay.
-CALL_SAMPLES, CALL_WINDOWS = 16 * 16_000, 3
+# Of one call of the graph: onnxruntime's arena keeps as much as the largest call took, and larger ones leave
+# the caches. Windows side by side gain nothing from more; where they overlap, a call's first window costs
+# most and longer calls pay.
+CALL_SAMPLES, CALL_WINDOWS = 16 * 16_000, 2
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 LLRs = npt.NDArray[np.float32]
@@ -211,7 +212,6 @@ def _options() -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = False  # an arena keeps the largest batch it ever saw
     options.log_severity_level = 3  # errors; they are raised as well
     return options
 

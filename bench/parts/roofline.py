@@ -63,7 +63,7 @@ def _least_s(product: flops.Product, machine: dict[str, float]) -> float:
 
 
 def _measured_ms(bench: Bench, waveform: np.ndarray) -> dict[str, Any]:
-    """As serving runs it: no arena, one thread."""
+    """As serving runs it, on one thread."""
     session = Detector.open(bench.model)._session
     session.run(None, {"waveform": waveform})
     times = [
