@@ -20,12 +20,13 @@ import torch
 
 from export.compact import compact
 from export.parity import TOLERANCE, largest_difference, probe_clips
+from serving.detector import FRAMES, NOVELTY, WINDOWS
 from serving.manifest import METADATA_KEY, Manifest
 from serving.whole import write_whole
 from training import models, tracking
 
 OPSET = 17  # what onnxruntime 1.14 and newer read
-OUTPUT_AXES = {"window_llr": "windows", "frame_llr": "frames", "novelty": "windows"}
+OUTPUT_AXES = {WINDOWS: "windows", FRAMES: "frames", NOVELTY: "windows"}
 
 
 class ExportError(Exception):

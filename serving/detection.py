@@ -69,8 +69,7 @@ def judge(blocks: Iterable[Samples], detector: Detector) -> tuple[Verdict, Quali
     meter = QualityMeter()
     scores = detector.score(_measured(blocks, meter))
     manifest, quality = detector.manifest, meter.result()
-    novelty = float(scores.novelty.mean()) if scores.novelty is not None and len(scores.novelty) else None
-    found = notes(quality, manifest.window_samples / manifest.sample_rate, novelty)
+    found = notes(quality, manifest.window_samples / manifest.sample_rate, scores.clip_novelty)
     verdict = decide(scores, manifest)
     if any(note.code == LITTLE_SPEECH for note in found):
         verdict = replace(verdict, verdict=NO_SPEECH, spans=())

@@ -35,7 +35,12 @@ class Scores:
     window_llr: LLRs  # (W,)
     frame_llr: LLRs | None  # (F,), frame f from sample f * frame_hop on; None if the model has no frames
     total_samples: int
-    novelty: npt.NDArray[np.float32] | None = None  # (W,), None if the model can't tell
+    novelty: LLRs | None = None  # (W,), None if the model can't tell
+
+    @property
+    def clip_novelty(self) -> float | None:
+        """The clip's: the mean over its windows; None without a window or where the model can't tell."""
+        return float(self.novelty.mean()) if self.novelty is not None and len(self.novelty) else None
 
 
 class Detector:
@@ -87,22 +92,19 @@ class Detector:
         """
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
         seen = _Counter(blocks)
-        starts, llrs, novelty = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+        starts = [np.zeros(0, np.int64)]
+        by_window = {name: [np.zeros(0, np.float32)] for name in self._outputs if name != FRAMES}
         frames = _FrameTrack(self.manifest.frame_hop_samples)
         pieces = chunks(seen, window, hop, max_windows or windows_a_call(self.manifest))
         for chunk, outputs in _in_order(self._run, pieces, self._threads):
             starts.append(chunk.start_sample + hop * np.arange(len(outputs[WINDOWS]), dtype=np.int64))
-            llrs.append(outputs[WINDOWS])
-            novelty.append(outputs.get(NOVELTY, outputs[WINDOWS][:0]))
+            for name, parts in by_window.items():
+                parts.append(outputs[name])
             if FRAMES in outputs:
                 frames.add(chunk.start_sample, outputs[FRAMES])
-        return Scores(
-            np.concatenate(starts),
-            np.concatenate(llrs),
-            frames.joined(seen.total) if FRAMES in self._outputs else None,
-            seen.total,
-            np.concatenate(novelty) if NOVELTY in self._outputs else None,
-        )
+        joined = {name: np.concatenate(parts) for name, parts in by_window.items()}
+        frame_llr = frames.joined(seen.total) if FRAMES in self._outputs else None
+        return Scores(np.concatenate(starts), joined[WINDOWS], frame_llr, seen.total, joined.get(NOVELTY))
 
     def _run(self, chunk: Chunk) -> Outputs:
         """One chunk -> what the graph says of it by name, (windows,) or (frames,) each, checked."""

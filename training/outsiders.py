@@ -38,10 +38,10 @@ def novelties(detector: Detector, paths: Iterable[Path], what: str) -> Floats:
             samples = audio.load(path, audio.LOCAL)[: round(LONGEST_S * audio.SAMPLE_RATE)]
         except (ClipError, OSError):
             continue
-        novelty = detector.score([samples]).novelty
+        novelty = detector.score([samples]).clip_novelty
         if novelty is None:
             raise ModelError("This model does not tell novelty. Make one with `python -m training.familiar`.")
-        found.append(float(novelty.mean()))
+        found.append(novelty)
     return np.array(found)
 
 
