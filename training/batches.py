@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from serving.audio import SAMPLE_RATE
 from training.augment import channel, crop
@@ -175,3 +175,8 @@ class Batches(IterableDataset[Batch]):
         power = np.mean(spans**2, axis=2) + 1e-10
         loud = power > power.max(axis=1, keepdims=True) * 10 ** (SILENCE_DB / 10)
         return centres, loud.astype(np.float32)
+
+
+def loaded(batches: Batches, ahead: int = 8) -> Iterator[Batch]:
+    """The batches, made by a process of its own, `ahead` of them beforehand."""
+    return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=ahead))

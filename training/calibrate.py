@@ -45,9 +45,9 @@ def source_shift(logit: np.ndarray, clips: list[Clip]) -> float:
 
     By about as much a recording from elsewhere is off before anything is said of its label.
     """
-    real = [i for i, c in enumerate(clips) if c.label == "bonafide"]
-    sources = {clips[i].source for i in real}
-    means = [np.mean([logit[i] for i in real if clips[i].source == source]) for source in sources]
+    real = np.array([c.label == "bonafide" for c in clips])
+    source = np.array([c.source for c in clips])
+    means = [logit[real & (source == name)].mean() for name in np.unique(source[real])]
     return float(np.std(means, ddof=1)) if len(means) > 1 else 0.0
 
 

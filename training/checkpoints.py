@@ -17,8 +17,13 @@ def checkpoint(run_id: str) -> dict[str, Any]:
     return content
 
 
-def network_of(content: dict[str, Any]) -> nn.Module:
-    """The trained network of a checkpoint, without its calibration."""
+def detector_of(content: dict[str, Any]) -> models.Detector:
+    """The trained detector of a checkpoint."""
     detector = models.build(content["config"])
     detector.load_state_dict(content["model"])
-    return detector.network.eval()
+    return detector.eval()
+
+
+def network_of(content: dict[str, Any]) -> nn.Module:
+    """The trained network of a checkpoint, without its calibration."""
+    return detector_of(content).network

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from training import models
-from training.batches import Batch, Batches, Composition
+from training.batches import Batch, Batches, Composition, loaded
 from training.checkpoints import checkpoint, network_of
 from training.config import TrainConfig
 from training.datasets import Clip
@@ -104,7 +103,7 @@ def fit(
     shape = geometry(network, config)
     clips = [clip for part in lists for clip in part]
     source = Batches(clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed)
-    batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=8))
+    batches = loaded(source)
     if isinstance(network, EncoderNet) and not start_run:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())

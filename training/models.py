@@ -94,10 +94,16 @@ def build(config: dict[str, Any]) -> Detector:
             network = FusedNet(encoder, ResCnn(window, window))
         case other:
             raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
-    listener = network.encoder if isinstance(network, FusedNet) else network
-    if isinstance(listener, EncoderNet) and config.get("novelty"):
+    listener = encoder_of(network)
+    if listener is not None and config.get("novelty"):
         return Detector(network, Novelty(listener.head.width, config["novelty"]))
     return Detector(network)
+
+
+def encoder_of(network: nn.Module) -> EncoderNet | None:
+    """The encoder that a network is or holds, None where it has none."""
+    found = network.encoder if isinstance(network, FusedNet) else network
+    return found if isinstance(found, EncoderNet) else None
 
 
 def initialised(config: dict[str, Any]) -> Detector:

@@ -2,7 +2,9 @@
 dev in training.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from training.config import TrainConfig
 from training.pool import VARIANTS, Pool
 
 MAX_WINDOWS = 64
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,19 @@ class Logits:
         return Logits(self.window + other.window, self.frame + other.frame)
 
 
+def by_chunk(work: Callable[[torch.Tensor], T], samples: np.ndarray, config: TrainConfig) -> list[T]:
+    """What `work` makes of each chunk (1, N) that serving cuts a clip (N,) into."""
+    parts = chunks([samples], config.window_samples, config.hop_samples, MAX_WINDOWS)
+    return [work(torch.from_numpy(part.samples)[None]) for part in parts]
+
+
 @torch.no_grad()
 def score(network: nn.Module, pool: Pool, count: int, config: TrainConfig, variant: str = "plain") -> Logits:
     """Logits of the pool's first `count` clips."""
     network.eval()
     windows, frames = [], []
     for index in range(count):
-        parts = list(
-            chunks([pool.get(index, variant)], config.window_samples, config.hop_samples, MAX_WINDOWS)
-        )
-        results = [network(torch.from_numpy(part.samples)[None]) for part in parts]
+        results = by_chunk(network, pool.get(index, variant), config)
         windows.append(np.concatenate([w[0].numpy() for w, _ in results]))
         frames.append(
             np.concatenate([f[0].numpy() if f is not None else np.zeros(0, np.float32) for _, f in results])

@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from bench.plan import WORK, Bench
 from bench.stats import spread
 from training import models, sample
-from training.batches import Batch, Batches, Composition
+from training.batches import Batch, Batches, Composition, loaded
 from training.config import configure
 from training.datasets import read
 from training.fitting import epoch, geometry
@@ -71,4 +70,4 @@ def _short_epoch(steps: int, way: Any) -> dict[str, float]:
 
 
 def _loader(batches: Batches) -> Iterator[Batch]:
-    return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=AHEAD))
+    return loaded(batches, AHEAD)
