@@ -9,7 +9,6 @@ are named in metrics.json.
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -55,7 +54,7 @@ def measure(detector: Detector, clips: Sequence[Clip], data: str) -> tuple[dict[
 def write(out: Path, report: dict[str, Any], judged: Sequence[Judged], detector: Detector) -> None:
     """The report as files in `out`, each written whole."""
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "metrics.json", (json.dumps(finite(report), indent=1) + "\n").encode())
+    write_whole(out / "metrics.json", (json.dumps(judging.finite(report), indent=1) + "\n").encode())
     write_whole(out / "table.md", markdown(report).encode())
     write_whole(out / "scores.tsv", scores_tsv(judged).encode())
     llr, spoof = figures.arrays(judged)
@@ -82,15 +81,6 @@ def scores_tsv(judged: Sequence[Judged]) -> str:
         )
         lines.append("\t".join(fields))
     return "\n".join(lines) + "\n"
-
-
-def finite(value: Any) -> Any:
-    """The same with nan and infinities as None, which JSON has no words for."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parser() -> argparse.ArgumentParser:

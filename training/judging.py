@@ -1,6 +1,8 @@
 """Clips -> verdicts through serving's own decoder, graph and decision, as every published figure comes."""
 
 import argparse
+import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from serving.detector import Detector, Scores
 from serving.errors import ClipError
 from serving.models import BUNDLE, stated_sha256
 from serving.verdict import Verdict, decide
+from serving.whole import write_whole
 from training.datasets import Clip
 
 T = TypeVar("T")
@@ -58,6 +61,22 @@ def described(detector: Detector) -> dict[str, Any]:
         "smoke": manifest.smoke,
         "threshold": manifest.threshold,
     }
+
+
+def finite(value: Any) -> Any:
+    """The same with nan and infinities as None, which JSON has no words for."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_report(out: Path, name: str, facts: dict[str, Any], text: str) -> None:
+    """The facts as NAME.json and the text as NAME.md in a folder, each written whole; the text on stdout."""
+    write_whole(out / f"{name}.json", (json.dumps(finite(facts), indent=1) + "\n").encode())
+    write_whole(out / f"{name}.md", text.encode())
+    print(text)
 
 
 def judge(

@@ -7,7 +7,6 @@ effects of a game; a clip counts as noted where its mean novelty is above 1, as 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,10 +19,9 @@ from serving.detector import Detector
 from serving.errors import ClipError, ModelError
 from serving.quality import MOST_NOVEL
 from serving.score import clips_under
-from serving.whole import write_whole
 from training import judging
 from training.datasets import DataError
-from training.evaluate import clips_of, finite
+from training.evaluate import clips_of
 from training.metrics import Floats, auc
 from training.tables import shown, table
 
@@ -106,9 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = detector.manifest
     text = markdown(found, f"Novelty by {manifest.name} {manifest.version} on {chosen.protocol.name}")
     facts = {"data": chosen.protocol.name, "model": judging.described(detector), "kinds": found}
-    write_whole(chosen.out / "outsiders.json", (json.dumps(finite(facts), indent=1) + "\n").encode())
-    write_whole(chosen.out / "outsiders.md", text.encode())
-    print(text)
+    judging.write_report(chosen.out, "outsiders", facts, text)
     return 0
 
 

@@ -7,7 +7,6 @@ from inconclusive claims less, not the opposite, and is counted apart.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,6 @@ from serving import audio
 from serving.detector import Detector
 from serving.errors import ClipError, ModelError
 from serving.verdict import FAKE, INCONCLUSIVE, REAL, Verdict
-from serving.whole import write_whole
 from training import judging
 from training.changes import CHANGES, Change, Samples
 from training.datasets import Clip, DataError
@@ -146,9 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     manifest = detector.manifest
     text = markdown(found, f"Verdict flips of {manifest.name} {manifest.version} on {chosen.protocol.name}")
-    write_whole(chosen.out / "robustness.json", (json.dumps(report, indent=1) + "\n").encode())
-    write_whole(chosen.out / "robustness.md", text.encode())
-    print(text)
+    judging.write_report(chosen.out, "robustness", report, text)
     return 0
 
 

@@ -8,7 +8,6 @@ model was not trained on.
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from serving import audio
 from serving.detector import Detector, Scores
 from serving.errors import ClipError, ModelError
 from serving.verdict import Verdict, smooth
-from serving.whole import write_whole
 from training import judging, localisation, plots
 from training.datasets import Clip, DataError
-from training.evaluate import clips_of, finite
+from training.evaluate import clips_of
 from training.joining import KINDS, Splice, splice
 from training.localisation import FRAME_S, SEGMENT_S, Span
 from training.metrics import Floats
@@ -170,15 +168,13 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = detector.manifest
     text = markdown(report, f"Splices of {chosen.protocol.name} by {manifest.name} {manifest.version}")
     facts = {"data": chosen.protocol.name, "model": judging.described(detector), **report}
-    write_whole(chosen.out / "splices.json", (json.dumps(finite(facts), indent=1) + "\n").encode())
-    write_whole(chosen.out / "splices.md", text.encode())
+    judging.write_report(chosen.out, "splices", facts, text)
     for kind in KINDS:
         one = next(one for one in found if one.splice.kind == kind)
         drawn = plots.confidence_map(
             one.splice.samples, audio.SAMPLE_RATE, one.verdict.windows, one.verdict.spans, one.splice.spoof
         )
         plots.save(drawn, chosen.out / f"splice-{kind.replace(' ', '-')}.png")
-    print(text)
     return 0
 
 

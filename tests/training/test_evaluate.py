@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from serving import score as score_module
 from serving.detector import Detector
-from training import evaluate, plots
+from training import evaluate, judging, plots
 from training.datasets import protocol
 from training.metrics import Interval
 from training.tables import markdown, table
@@ -136,7 +136,7 @@ def test_the_report_of_python_and_of_json_agree(
     measured, _ = evaluate.measure(
         loud_detector, protocol.read_file(loud_protocol, "test"), "test.tsv (8 clips)"
     )
-    assert json.loads(json.dumps(evaluate.finite(measured))) == report | {"date": measured["date"]}
+    assert json.loads(json.dumps(judging.finite(measured))) == report | {"date": measured["date"]}
     assert markdown(measured).count("\n| --- |") == 3
 
 
