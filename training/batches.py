@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from scipy.signal import resample
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from serving.audio import SAMPLE_RATE
@@ -21,6 +22,7 @@ from training.pool import Pool
 
 FADE_SAMPLES = 160  # 10 ms cross-fade at a join
 SEGMENT_S = (0.3, 1.2)  # length of a spliced-in part
+EVEN_SAMPLES = 64  # a stretch to be resampled is a multiple of it: such Fourier transforms are fast
 SILENCE_DB = -40.0  # below the clip's loudest frame: such frames teach nothing
 
 
@@ -34,6 +36,7 @@ class Composition:
     coded_share: float = 0.35  # of clips taken in the variant that went through a codec
     source_share: float = 0.0  # of pairs whose spoof is one of the same source instead of the twin
     splice_share: float = 0.15  # of pairs made partial spoofs, and again of pairs joined within a label
+    speed: float = 0.0  # every second clip is played up to this share faster or slower
 
     @classmethod
     def of(cls, config: TrainConfig) -> "Composition":
@@ -112,7 +115,12 @@ class Batches(IterableDataset[Batch]):
 
     def _crop(self, index: int, rng: np.random.Generator) -> np.ndarray:
         variant = "coded" if rng.random() < self.composition.coded_share else "plain"
-        return crop(self.pool.get(index, variant), self.window, rng)
+        samples = self.pool.get(index, variant)
+        if self.composition.speed and rng.random() < 0.5:
+            faster = 1 + rng.uniform(-self.composition.speed, self.composition.speed)
+            taken = round(self.window * faster / EVEN_SAMPLES) * EVEN_SAMPLES
+            return resample(crop(samples, taken, rng), self.window).astype(np.float32)
+        return crop(samples, self.window, rng)
 
     def _draw(self, label: str, rng: np.random.Generator) -> int:
         items, weights = (

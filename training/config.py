@@ -14,8 +14,9 @@ class TrainConfig:
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
     layers: int = 2  # of the encoder
+    full_rate: int = -1  # layers that see 50 tokens a second, the others 25; below 0 all
     novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
-    epochs: int = 16
+    epochs: int = 16  # 0 leaves the start: of an encoder Whisper's layers with the head fitted to them
     steps: int = 250  # batches an epoch
     pairs: int = 8  # real clips with a partner, a batch
     real: int = 11  # further real clips, a batch
@@ -24,6 +25,7 @@ class TrainConfig:
     splice_share: float = 0.15
     strength: float = 0.6  # of the post-chain: 0 is none
     coded_share: float = 0.35  # of clips that went through a random codec
+    speed: float = 0.0  # every second clip is played up to this share faster or slower
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
     trunk_lr: float = 1.5e-5  # of the pretrained encoder
@@ -47,6 +49,11 @@ PRESETS = {
         architecture="seed", window_samples=8_000, hop_samples=4_000, splice_share=0.0, frame_weight=0.0
     ),
 }
+
+
+def shape_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a configuration that its encoder's weights fit."""
+    return {name: config[name] for name in ("layers", "full_rate")}
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:

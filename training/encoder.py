@@ -53,11 +53,22 @@ class Layer(nn.Module):
                 target.data.copy_(torch.from_numpy(weights[f"layer_{index}/{name}/{kind}"]))
 
 
-class Trunk(nn.Module):
-    """(M, 80, T) log-mel -> list of (M, T/2, 512): after the convolutions and after each layer."""
+def halved(tokens: Tensor) -> Tensor:
+    """(M, T, width) -> (M, T / 2, width): means of two neighbours."""
+    m, t, width = tokens.shape
+    return tokens.reshape(m, t // 2, 2, width).mean(dim=2)
 
-    def __init__(self, layers: int, tokens: int) -> None:
+
+class Trunk(nn.Module):
+    """(M, 80, T) log-mel -> list of states: after the convolutions and after each layer.
+
+    A state is (M, T/2, 512), 50 tokens a second; from layer `full_rate` on (M, T/4, 512): a layer's cost goes
+    with its tokens.
+    """
+
+    def __init__(self, layers: int, tokens: int, full_rate: int) -> None:
         super().__init__()
+        self.full_rate = full_rate
         self.conv1 = nn.Conv1d(BANDS, WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.position = nn.Parameter(torch.zeros(tokens, WIDTH))
@@ -66,8 +77,9 @@ class Trunk(nn.Module):
     def forward(self, mel: Tensor) -> list[Tensor]:
         x = functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2) + self.position
         states = [x]
-        for layer in self.layers:
-            states.append(layer(states[-1]))
+        for index, layer in enumerate(self.layers):
+            x = layer(halved(x) if index == self.full_rate else x)
+            states.append(x)
         return states
 
     def load_pretrained(self) -> None:
@@ -116,13 +128,13 @@ def over_time(tokens: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """Tokens (M, T, width) -> window logit (M,) from their mean and deviation, frame logits (M, T /
-    group).
+    """States (M, T, 512), T of each its own -> window logit (M,) from their means and deviations, frame
+    logits (M, frames).
     """
 
-    def __init__(self, width: int, group: int, hidden: int = 256, dropout: float = 0.3) -> None:
+    def __init__(self, width: int, frames: int, hidden: int = 256, dropout: float = 0.3) -> None:
         super().__init__()
-        self.group, self.width = group, 2 * width  # tokens a frame; of the statistics
+        self.frames, self.width = frames, 2 * width  # frames a window; of the statistics
         self.statistics_scale, self.frame_scale = Standardise(2 * width), Standardise(width)
         self.window = nn.Sequential(
             nn.Dropout(dropout),
@@ -139,34 +151,41 @@ class Head(nn.Module):
             nn.Linear(hidden // 2, 1),
         )
 
-    def frames(self, tokens: Tensor) -> Tensor:
-        """(M, T, width) -> (M, T / group, width): means over groups of neighbours."""
-        return tokens.reshape(tokens.shape[0], -1, self.group, tokens.shape[2]).mean(dim=2)
+    def framed(self, states: list[Tensor]) -> Tensor:
+        """(M, frames, width): means of each state's tokens in a frame."""
+        return torch.cat(
+            [x.reshape(x.shape[0], self.frames, -1, x.shape[2]).mean(dim=2) for x in states], dim=2
+        )
 
     @staticmethod
-    def statistics(tokens: Tensor) -> Tensor:
-        """(M, T, width) -> (M, 2 width)"""
-        mean = over_time(tokens)
-        spread = over_time((tokens - mean[:, None]) ** 2).clamp(min=1e-8).sqrt()
-        return torch.cat([mean, spread], dim=1)
+    def statistics(states: list[Tensor]) -> Tensor:
+        """(M, 2 width): means of all states, then their deviations."""
+        means = [over_time(x) for x in states]
+        spreads = [
+            over_time((x - mean[:, None]) ** 2).clamp(min=1e-8).sqrt()
+            for x, mean in zip(states, means, strict=True)
+        ]
+        return torch.cat([*means, *spreads], dim=1)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Window logits, frame logits, and the scaled statistics (M, 2 width) that the former come from."""
-        statistics = self.statistics_scale(self.statistics(tokens))
-        frame = self.frame(self.frame_scale(self.frames(tokens)))[:, :, 0]
+        statistics = self.statistics_scale(self.statistics(states))
+        frame = self.frame(self.frame_scale(self.framed(states)))[:, :, 0]
         return self.window(statistics)[:, 0], frame, statistics
 
 
 class EncoderNet(nn.Module):
     """(B, N) -> window logits (B, W) and frame logits (B, W * window / frame_hop); window == hop."""
 
-    def __init__(self, window_samples: int, frame_hop_samples: int, layers: int = 2) -> None:
+    def __init__(
+        self, window_samples: int, frame_hop_samples: int, layers: int = 2, full_rate: int = -1
+    ) -> None:
         super().__init__()
         self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
         self.mel = LogMel()
-        self.token_samples = 2 * self.mel.power.hop
-        self.trunk = Trunk(layers, window_samples // self.token_samples)
-        self.head = Head(WIDTH * (layers + 1), frame_hop_samples // self.token_samples)
+        tokens = window_samples // (2 * self.mel.power.hop)
+        self.trunk = Trunk(layers, tokens, full_rate)
+        self.head = Head(WIDTH * (layers + 1), window_samples // frame_hop_samples)
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.
         self.stand_ins: tuple[Trunk, ...] = ()
 
@@ -176,17 +195,18 @@ class EncoderNet(nn.Module):
         mel: Tensor = self.mel(windows.reshape(-1, self.window_samples))
         return mel
 
-    def tokens(self, waveform: Tensor) -> Tensor:
-        """(B, N) -> (B * W, T, width), all states of the trunk side by side."""
+    def states(self, waveform: Tensor) -> list[Tensor]:
+        """(B, N) -> the trunk's states of B * W windows."""
         mel = self.mels(waveform)
         if self.training and self.stand_ins:
-            return torch.cat(self.stand_ins[0](mask(mel).bfloat16()), dim=2).float()
-        return torch.cat(self.trunk(mel), dim=2)
+            return [state.float() for state in self.stand_ins[0](mask(mel).bfloat16())]
+        states: list[Tensor] = self.trunk(mel)
+        return states
 
     def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits, and what windows are judged by: (B, W, 2 width)."""
         batch = waveform.shape[0]
-        window, frame, statistics = self.head(self.tokens(waveform))
+        window, frame, statistics = self.head(self.states(waveform))
         return (
             window.reshape(batch, -1),
             frame.reshape(batch, -1),

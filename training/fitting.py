@@ -111,6 +111,7 @@ def fit(
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     best = -1.0
+    torch.save(start, out)
     for index in range(config.epochs):
         measured = epoch(
             network, average, batches, adam, schedule, config, f"epoch {index + 1}/{config.epochs}", teacher

@@ -88,16 +88,19 @@ def build(config: dict[str, Any]) -> Detector:
         case "rescnn":
             network = ResCnn(window, hop)
         case "encoder":
-            network = EncoderNet(window, FRAME_HOP_SAMPLES, config["layers"])
+            network = _encoder(config)
         case "fused":
-            encoder = EncoderNet(window, FRAME_HOP_SAMPLES, config["layers"])
-            network = FusedNet(encoder, ResCnn(window, window))
+            network = FusedNet(_encoder(config), ResCnn(window, window))
         case other:
             raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
     listener = encoder_of(network)
     if listener is not None and config.get("novelty"):
         return Detector(network, Novelty(listener.head.width, config["novelty"]))
     return Detector(network)
+
+
+def _encoder(config: dict[str, Any]) -> EncoderNet:
+    return EncoderNet(config["window_samples"], FRAME_HOP_SAMPLES, config["layers"], config["full_rate"])
 
 
 def encoder_of(network: nn.Module) -> EncoderNet | None:

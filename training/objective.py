@@ -45,7 +45,7 @@ def optimiser(network: nn.Module, config: TrainConfig) -> tuple[torch.optim.Opti
         [{"params": trunk, "lr": config.trunk_lr}] if trunk else []
     )
     adam = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-    total = config.epochs * config.steps
+    total = max(1, config.epochs * config.steps)
 
     def rate(step: int) -> float:
         warm = min(1.0, (step + 1) / (WARM_UP * total))

@@ -28,10 +28,10 @@ def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> tupl
     statistics, labels, frames = [], [], []
     for _ in tqdm(range(count), desc="features of the frozen trunk", leave=False):
         batch = next(batches)
-        tokens = network.tokens(batch.waveform)
-        statistics.append(network.head.statistics(tokens).half())
+        states = network.states(batch.waveform)
+        statistics.append(network.head.statistics(states).half())
         labels.append(batch.spoof)
-        flat = network.head.frames(tokens).flatten(0, 1)
+        flat = network.head.framed(states).flatten(0, 1)
         frames.append(flat[torch.randperm(len(flat))[:FRAMES_KEPT]])
     return torch.cat(statistics), torch.cat(labels), torch.cat(frames)
 

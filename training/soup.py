@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training import models
 from training.checkpoints import checkpoint, network_of
-from training.config import configure
+from training.config import configure, shape_of
 from training.datasets import read
 from training.derived import record
 from training.fitting import dev_metrics
@@ -42,7 +42,12 @@ def run(runs: list[str], data: Path, name: str) -> str:
     """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
     contents = [checkpoint(one) for one in runs]
     networks = [network_of(content) for content in contents]
-    config = configure(contents[0]["config"]["architecture"], {"layers": contents[0]["config"]["layers"]})
+    shapes = [shape_of(content["config"]) for content in contents]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError(
+            f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."
+        )
+    config = configure(contents[0]["config"]["architecture"], shapes[0])
     dev = read(data, "dev")
     dev_pool = pool([dev], CACHE)
 

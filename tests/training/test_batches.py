@@ -2,6 +2,7 @@
 are.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,24 @@ def test_a_pair_is_one_stretch_of_a_clip_and_of_its_twin(batches: Batches) -> No
     for k in range(3):
         assert torch.allclose(batch.waveform[2 * k], -batch.waveform[2 * k + 1], atol=2e-4)
         assert batch.spoof[2 * k : 2 * k + 2].tolist() == [0.0, 1.0]
+
+
+def test_a_pair_is_played_at_one_speed(batches: Batches) -> None:
+    batches.composition = replace(batches.composition, speed=0.1)
+    pairs = next(iter(batches)).waveform[: 2 * batches.composition.pairs].reshape(-1, 2, WINDOW)
+    assert torch.allclose(pairs[:, 0], -pairs[:, 1], atol=2e-3)
+
+
+def test_every_second_clip_is_played_faster_or_slower(batches: Batches) -> None:
+    tone = np.sin(2 * np.pi * 1000 / 16_000 * np.arange(40_000)) * 20_000
+    waves = np.tile(tone, 5).astype(np.int16)
+    batches.pool = Pool([Part(dict.fromkeys(("plain", "coded"), waves), np.arange(6) * 40_000)])
+    batches.composition = replace(batches.composition, speed=0.1)
+    rng = np.random.default_rng(0)
+    spectra = np.abs([np.fft.rfft(batches._crop(0, rng) * np.hanning(WINDOW)) for _ in range(60)])
+    hz = spectra.argmax(axis=1) * 16_000 / WINDOW
+    assert 15 < np.sum(np.abs(hz - 1000) < 1) < 45
+    assert hz.min() > 895 and hz.max() < 1105 and np.ptp(hz) > 100
 
 
 def test_a_batch_is_half_real(batches: Batches) -> None:

@@ -7,10 +7,14 @@ import torch
 
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
+from training.encoder import Head
 from training.models import Detector, build
 
 TOLERANCE = 1e-4
-CONFIGS = PRESETS | {"fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW)}
+CONFIGS = PRESETS | {
+    "fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW),
+    "halved": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, layers=3, full_rate=1),
+}
 
 
 @pytest.fixture(scope="module", params=sorted(CONFIGS))
@@ -47,7 +51,7 @@ def test_score_is_the_same_alone_in_a_batch_and_inside_a_longer_clip(
 
 
 @pytest.mark.parametrize(
-    "architecture", ["rescnn", "encoder", "fused"]
+    "architecture", ["rescnn", "encoder", "fused", "halved"]
 )  # the seed's MFCC keep the level: one of its faults
 def test_level_does_not_change_a_score(architecture: str) -> None:
     torch.manual_seed(0)
@@ -75,6 +79,32 @@ def test_calibration_is_part_of_the_graph(named: tuple[TrainConfig, Detector]) -
     detector.window_calibration.copy_(torch.tensor([2.0, -1.0]))
     assert torch.allclose(windows(detector, clip), 2 * raw - 1)
     detector.window_calibration.copy_(torch.tensor([1.0, 0.0]))
+
+
+@pytest.mark.parametrize("full_rate", [-1, 0, 1, 2])
+def test_layers_past_the_full_rate_see_half_the_tokens(full_rate: int) -> None:
+    config = CONFIGS["halved"].as_dict() | {"full_rate": full_rate}
+    encoder = models.encoder_of(build(config).network.eval())
+    assert encoder is not None
+    with torch.no_grad():
+        states = encoder.states(torch.randn(1, ENCODER_WINDOW))
+    halved = config["layers"] if full_rate < 0 else full_rate
+    assert [state.shape[1] for state in states] == [96] * (1 + halved) + [48] * (config["layers"] - halved)
+
+
+def test_statistics_are_means_then_deviations_of_every_state() -> None:
+    states = [torch.randn(2, 96, 512), torch.randn(2, 48, 512)]
+    expected = [x.mean(dim=1) for x in states] + [x.std(dim=1, correction=0) for x in states]
+    assert torch.allclose(Head.statistics(states), torch.cat(expected, dim=1), atol=1e-5)
+
+
+def test_frames_are_means_of_the_tokens_in_them() -> None:
+    head = Head(width=1024, frames=48)
+    slow = torch.arange(48.0).reshape(1, 48, 1).expand(1, 48, 512)
+    fast = slow.repeat_interleave(2, dim=1) + torch.tensor([-0.5, 0.5]).repeat(48).reshape(1, 96, 1)
+    framed = head.framed([fast, slow])
+    assert framed.shape == (1, 48, 1024)
+    assert torch.allclose(framed[0], torch.arange(48.0)[:, None].expand(48, 1024))
 
 
 def test_an_unknown_architecture_is_refused_by_name() -> None:

@@ -1,11 +1,13 @@
 """Speech from packages: which files count, and how a recording becomes a clip."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from serving.audio import SAMPLE_RATE, load
+from training.packages import recorded
 from training.packages.recorded import Package, by_voice, licences
 from training.packages.shape import KEPT_SAMPLES, MAX_SAMPLES, clip_of, trim
 from training.packages.spoken import CLIPS, LICENCES, TEXTS, lines
@@ -78,3 +80,24 @@ def test_a_written_clip_is_found_again_and_reads_back(tmp_path: Path) -> None:
 def test_a_protocol_holds_its_columns_alone(tmp_path: Path) -> None:
     write_protocol(tmp_path / "p.tsv", [{"file": "a.flac", "label": "spoof", "note": "x"}], ("file", "label"))
     assert (tmp_path / "p.tsv").read_text().splitlines() == ["file\tlabel", "a.flac\tspoof"]
+
+
+def test_recordings_in_a_zip_are_found_once_the_package_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: list[str | Path], **_: object) -> None:
+        if command[0] == "apt-get":
+            (tmp_path / "toy_1_all.deb").touch()
+        else:
+            inner = Path(command[-1]) / "usr/games/base.wz"
+            inner.parent.mkdir(parents=True)
+            with zipfile.ZipFile(inner, "w") as file:
+                file.writestr("audio/ann/go.ogg", "sound")
+
+    monkeypatch.setattr(recorded.subprocess, "run", run)
+    package = Package("toy", r"/audio/(?P<voice>ann)/", 5, "en", "base.wz")
+    root = recorded.unpacked(package, tmp_path)
+    [(found, most)] = recorded.recordings(package, root, np.random.default_rng(0))
+    assert [one.path.relative_to(root).as_posix() for one in found] == ["usr/games/base/audio/ann/go.ogg"]
+    assert (found[0].voice, found[0].language, most) == ("ann", "en", 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["toy"]

@@ -52,7 +52,7 @@ def _recorded_clip(recording: recorded.Recording, root: Path, out: Path) -> Path
 
 def _recorded_rows(out: Path) -> Iterator[dict[str, str]]:
     for package in tqdm(recorded.PACKAGES, unit="package"):
-        root = recorded.unpacked(package.name, out / "unpacked")
+        root = recorded.unpacked(package, out / "unpacked")
         licence = recorded.licences(root)
         for voice, most in recorded.recordings(package, root, np.random.default_rng(SEED)):
             found = ((one, _recorded_clip(one, root, out)) for one in voice)

@@ -6,6 +6,7 @@ person are listed: where a voice may be synthetic or filtered, it is left out.
 
 import re
 import subprocess
+import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ class Package:
     voices: str  # regular expression on a file's path; its group `voice` names who speaks
     most: int  # clips a voice
     language: str = ""  # where it is not the voice's name
+    zipped: str = ""  # name of a zip file in the package that holds the recordings
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,14 @@ PACKAGES = (
     Package("codec2-examples", r"/wav/(?P<voice>hts[12]a|[fm]orig|mmt1|david4|wia_16kHz)\.wav$", 2, "en"),
     Package("pocketsphinx-testdata", r"/data/(?P<voice>cards|librivox)/", 5, "en"),
     Package("unknown-horizons", r"/voice/(?P<voice>en|fr|de)/", 8),
+    # Announcements of 1999; not the machine's voice (nexus), nor what may have been added later.
+    Package("warzone2100-data", r"/audio/(?P<voice>memressp|countdown)/", 50, "en", "base.wz"),
 )
 
 
-def unpacked(name: str, folder: Path) -> Path:
+def unpacked(package: Package, folder: Path) -> Path:
     """The package's files below `folder`, fetched with apt-get where they are not there yet."""
+    name = package.name
     target = folder / name
     if not target.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,9 @@ def unpacked(name: str, folder: Path) -> Path:
         [archive] = folder.glob(f"{name}_*.deb")
         part = folder / f"{name}.part"
         subprocess.run(["dpkg-deb", "-x", archive, part], check=True)
+        for inner in part.rglob(package.zipped) if package.zipped else ():
+            with zipfile.ZipFile(inner) as file:
+                file.extractall(inner.with_suffix(""))
         part.rename(target)
         archive.unlink()
     return target
