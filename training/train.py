@@ -45,7 +45,7 @@ def run(
         return run_id
 
 
-def _settings(pairs: list[str], architecture: str) -> TrainConfig:
+def settings(pairs: list[str], architecture: str) -> TrainConfig:
     """["epochs=3", ...] -> the preset with these changes, each read as its field's type."""
     kinds = {k: type(v) for k, v in PRESETS["rescnn"].as_dict().items()}
     changes = {}
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    config = _settings([*([] if args.data else SMOKE), *args.set], args.architecture)
+    config = settings([*([] if args.data else SMOKE), *args.set], args.architecture)
     data = args.data or sample.make(sample.DEFAULT)
     run(config, data, args.extra, args.twins, args.name or args.architecture, args.start, args.teacher)
 

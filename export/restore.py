@@ -1,0 +1,153 @@
+"""An exported file -> a run that training can go on from, where the run that it came from is gone.
+
+    python -m export.restore --data corpus/train.tsv --part encoder --set layers=3
+
+Norms that export folded into their convolutions come back as shifts; weights kept in integers or float16 come
+back as rounded as they are. The run is calibrated on dev anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from export.to_onnx import ExportError
+from serving.manifest import METADATA_KEY, Manifest
+from training import models
+from training.derived import record
+from training.train import settings
+
+SHIPPED = Path("serving/bundle/detector.onnx")
+ARCHITECTURES = {"encoder": "encoder", "small": "rescnn"}  # of the parts of a fused network
+PRODUCTS = ("Conv", "MatMul", "Gemm")
+
+
+def _values(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    """Every stored tensor as float32, also under the name of what a Cast or DequantizeLinear makes of it."""
+    raw = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+    found = {name: value.astype(np.float32) for name, value in raw.items() if value.dtype.kind == "f"}
+    for node in graph.node:
+        stored = raw.get(node.input[0]) if node.input else None
+        if stored is None:
+            continue
+        if node.op_type == "Cast":
+            found[node.output[0]] = stored.astype(np.float32)
+        elif node.op_type == "DequantizeLinear":
+            axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 1)
+            shape = [-1 if i == axis else 1 for i in range(stored.ndim)] if raw[node.input[1]].ndim else []
+            scale, zero = (raw[name].astype(np.float64).reshape(shape) for name in node.input[1:3])
+            found[node.output[0]] = ((stored - zero) * scale).astype(np.float32)
+    return found
+
+
+def _module(node: str) -> str:
+    """/network/head/window/window.1/Gemm -> head.window.1, the module that a node's name speaks of."""
+    parts = node.strip("/").split("/")[:-1]
+    following = [*parts[1:], ""]
+    path = ".".join(
+        one for one, after in zip(parts, following, strict=True) if not after.startswith(f"{one}.")
+    )
+    return path.removeprefix("network.")
+
+
+def _norm(module: str) -> str:
+    """The norm that follows a convolution of the small network."""
+    return module.replace("conv", "norm").replace("stem.0", "stem.1")
+
+
+def _products(graph: onnx.GraphProto, scope: str) -> dict[str, np.ndarray]:
+    """State name -> value, of the weighted products whose tensors export renamed."""
+    values, found = _values(graph), {}
+    for node in graph.node:
+        if node.op_type not in PRODUCTS or node.input[1] not in values:
+            continue
+        path, weight = _module(node.name).removeprefix(scope), values[node.input[1]]
+        found[f"{path}.weight"] = weight.T if node.op_type == "MatMul" else weight
+        if len(node.input) > 2:
+            found[f"{path}.bias"] = found[f"{_norm(path)}.bias"] = values[node.input[2]]
+    return found
+
+
+def _plain_norms(network: nn.Module) -> dict[str, np.ndarray]:
+    """State name -> value, of norms that change nothing: what export folded comes back in their shifts."""
+    found = {}
+    for name, norm in network.named_modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            one = np.ones(norm.num_features, np.float32)
+            found[f"{name}.weight"], found[f"{name}.running_mean"] = one, 0 * one
+            found[f"{name}.running_var"] = (1 - norm.eps) * one
+            found[f"{name}.num_batches_tracked"] = np.array(0)
+    return found
+
+
+@torch.no_grad()
+def restore(network: nn.Module, model: bytes, part: str) -> None:
+    """Set an encoder's or a rescnn's weights in place to those of an exported file.
+
+    Raises ExportError where the file lacks one or holds another shape.
+    """
+    graph = onnx.load_from_string(model).graph
+    stored = _values(graph)
+    fused = any(name.startswith(f"network.{part}.") for name in stored)
+    prefix = f"network.{part}." if fused else "network."
+    # Nodes of the encoder have no scope of its own: its parts are called one by one.
+    products = _products(graph, "small." if fused and part == "small" else "")
+    others = _plain_norms(network) | products
+    for name, target in network.state_dict().items():
+        value = stored.get(prefix + name, others.get(name))
+        if value is None or value.shape != tuple(target.shape):
+            there = "nothing" if value is None else f"shape {value.shape}"
+            raise ExportError(
+                f"The file holds {there} for {part} {name}, expected shape {tuple(target.shape)}; "
+                "give the settings of the run that it came from with --set"
+            )
+        target.copy_(torch.from_numpy(np.array(value)))
+
+
+def run(path: Path, part: str, changes: list[str], data: Path, name: str) -> str:
+    """One MLflow run that holds the restored part; returns its id."""
+    model = path.read_bytes()
+    graph = onnx.load_from_string(model)
+    held = next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
+    manifest = Manifest.from_json(held)
+    config = settings(changes, ARCHITECTURES[part])
+    network = models.build(config.as_dict()).network
+    restore(network, model, part)
+    facts = ("trained_on", "data_fingerprint", "git_commit", "smoke")
+    content = {"manifest": {fact: getattr(manifest, fact) for fact in facts}}
+    return record(models.rounded(network), config, content, data, name, {"of_version": manifest.version})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="exported file (the shipped one)")
+    parser.add_argument(
+        "--part", choices=sorted(ARCHITECTURES), required=True, help="of a fused network, or the whole"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="protocol whose dev split calibrates the run"
+    )
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of the run it came from"
+    )
+    parser.add_argument("--name", default="restored")
+    args = parser.parse_args()
+    try:
+        run(args.model, args.part, args.set, args.data, args.name)
+    except ExportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

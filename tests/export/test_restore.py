@@ -1,0 +1,82 @@
+"""A file gives back the networks that it was made of."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from export.int8 import quantised
+from export.parity import probe_clips
+from export.restore import restore
+from export.to_onnx import ExportError, trace
+from training.config import ENCODER_WINDOW, TrainConfig
+from training.models import build, rounded  # by name: the suite puts tiny ones in place of models.build
+
+WINDOW = ENCODER_WINDOW
+SHAPE = {"hop_samples": WINDOW, "layers": 2, "full_rate": 1}
+CLIPS = [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)]
+
+
+def network(architecture: str, seed: int) -> torch.nn.Module:
+    """Random weights, norms and scales: export would merge those that are alike."""
+    torch.manual_seed(seed)
+    detector = build(TrainConfig(architecture=architecture, **SHAPE).as_dict())
+    for value in detector.network.state_dict().values():
+        if value.is_floating_point() and value.numel() > 2 and value.unique().numel() == 1:
+            value.uniform_(0.5, 2)
+    return rounded(detector.eval())
+
+
+def file_of(detector: torch.nn.Module) -> bytes:
+    content: bytes = trace(detector, WINDOW, WINDOW).SerializeToString()
+    return content
+
+
+def largest_change(first: torch.nn.Module, second: torch.nn.Module) -> float:
+    waveform = torch.stack([torch.from_numpy(clip) for clip in CLIPS])
+    with torch.no_grad():
+        pairs = zip(first.eval()(waveform), second.eval()(waveform), strict=True)
+        return max(float((a - b).abs().max()) for a, b in pairs)
+
+
+@pytest.fixture(scope="module")
+def fused() -> torch.nn.Module:
+    return network("fused", 0)
+
+
+@pytest.fixture(scope="module")
+def exact(fused: torch.nn.Module) -> bytes:
+    return file_of(fused)
+
+
+@pytest.mark.parametrize(("part", "architecture"), [("encoder", "encoder"), ("small", "rescnn")])
+def test_both_parts_of_a_fused_network_come_back(
+    fused: torch.nn.Module, exact: bytes, part: str, architecture: str
+) -> None:
+    other = network(architecture, 1).network
+    before = largest_change(other, getattr(fused.network, part))
+    restore(other, exact, part)
+    assert largest_change(other, getattr(fused.network, part)) < 1e-3 * before
+
+
+@pytest.mark.parametrize(("part", "architecture"), [("encoder", "encoder"), ("small", "rescnn")])
+def test_a_network_alone_comes_back(part: str, architecture: str) -> None:
+    alone, other = network(architecture, 2), network(architecture, 3).network
+    restore(other, file_of(alone), part)
+    assert largest_change(other, alone.network) < 1e-4
+
+
+def test_weights_in_integers_come_back_rounded(fused: torch.nn.Module, exact: bytes) -> None:
+    other = network("encoder", 1).network
+    before = largest_change(other, fused.network.encoder)
+    restore(other, quantised(exact, CLIPS), "encoder")
+    for name, value in fused.network.encoder.state_dict().items():
+        step = value.abs().amax() / 100
+        assert (other.state_dict()[name] - value).abs().amax() <= step, name
+    assert largest_change(other, fused.network.encoder) < 0.2 * before
+
+
+def test_another_shape_is_refused(exact: bytes) -> None:
+    config = TrainConfig(architecture="encoder", **(SHAPE | {"layers": 3}))
+    with pytest.raises(ExportError, match=r"nothing for encoder .*layers\.2.*--set"):
+        restore(build(config.as_dict()).network, exact, "encoder")
