@@ -157,14 +157,24 @@ def _cells(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
 
 
 def smooth(values: Floats, width: int) -> Floats:
-    """(F,) -> (F,): mean over `width` neighbours (made odd), over fewer at the ends."""
-    half = min(width // 2, len(values) - 1)
+    """(F,) -> (F,): mean over `width` neighbours (made odd), over fewer at the ends.
+
+    By slices, not by indices: those of five hours would take more memory than all the rest of the answer.
+    """
+    count = len(values)
+    half = min(width // 2, count - 1)
     if half < 1:
         return values
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    at = np.arange(len(values))
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    return np.asarray((sums[high] - sums[low]) / (high - low))
+    size = 2 * half + 1
+    sums = np.zeros(count + size)  # of what comes before, half a width of edge on both sides
+    np.cumsum(values, out=sums[half + 1 : half + 1 + count])
+    sums[half + 1 + count :] = sums[half + count]
+    means = sums[size:] - sums[:-size]
+    inner = max(half, count - half)
+    means[half:inner] /= size
+    for at in (np.arange(half), np.arange(inner, count)):
+        means[at] /= np.minimum(at + half + 1, count) - np.maximum(at - half, 0)
+    return means
 
 
 def _window_means(scores: Scores, manifest: Manifest) -> Floats:

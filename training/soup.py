@@ -8,6 +8,7 @@ than any of them (Wortsman et al. 2022, Rame et al. 2022), at the cost of one ne
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,16 +39,24 @@ def _mean(tensors: list[Tensor]) -> Tensor:
     return torch.stack([tensor.double() for tensor in tensors]).mean(dim=0).to(tensors[0].dtype)
 
 
-def run(runs: list[str], data: Path, name: str) -> str:
-    """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
-    contents = [checkpoint(one) for one in runs]
-    networks = [network_of(content) for content in contents]
-    shapes = [shape_of(content["config"]) for content in contents]
+def common_shape(configs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The settings that the runs' weights fit. Raises ValueError where they differ: tensors of one size may
+    still mean different things.
+    """
+    shapes = [shape_of(config) for config in configs]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
             f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."
         )
-    config = configure(contents[0]["config"]["architecture"], shapes[0])
+    return shapes[0]
+
+
+def run(runs: list[str], data: Path, name: str) -> str:
+    """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
+    contents = [checkpoint(one) for one in runs]
+    networks = [network_of(content) for content in contents]
+    shape = common_shape([content["config"] for content in contents])
+    config = configure(contents[0]["config"]["architecture"], shape)
     dev = read(data, "dev")
     dev_pool = pool([dev], CACHE)
 

@@ -1,5 +1,6 @@
 """Window scores -> verdict, worked by hand."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -140,6 +141,25 @@ def test_smoothing_keeps_constants_and_length() -> None:
     np.testing.assert_allclose(smooth(np.full(9, 2.0), 4), 2.0)
     np.testing.assert_allclose(smooth(np.array([0.0, 3.0, 0.0]), 3), [1.5, 1.0, 1.5])
     np.testing.assert_allclose(smooth(np.array([0.0, 3.0]), 1), [0.0, 3.0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 9, 40])
+@pytest.mark.parametrize("width", [2, 7, 15])
+def test_smoothing_is_the_mean_of_the_neighbours_there_are(count: int, width: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    half = width // 2
+    expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(count)]
+    np.testing.assert_allclose(smooth(values, width), expected, atol=1e-12)
+
+
+def test_smoothing_five_hours_takes_little_more_than_the_frames() -> None:
+    frames = np.zeros(5 * 3600 * 25)
+    tracemalloc.start()
+    try:
+        smooth(frames, 15)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * frames.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_window_is_no_verdict() -> None:

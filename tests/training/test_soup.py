@@ -5,7 +5,7 @@ import torch
 
 from training import models
 from training.config import PRESETS
-from training.soup import mean
+from training.soup import common_shape, mean
 
 
 def network(seed: int, architecture: str = "rescnn") -> torch.nn.Module:
@@ -32,3 +32,10 @@ def test_copies_of_one_network_are_that_network() -> None:
 def test_networks_of_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="share a start"):
         mean([network(0), network(0, "seed")])
+
+
+def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
+    full, halved = PRESETS["encoder"].as_dict(), PRESETS["encoder"].as_dict() | {"full_rate": 1}
+    assert common_shape([halved, halved | {"seed": 7}]) == {"layers": 2, "full_rate": 1}
+    with pytest.raises(ValueError, match=r"different shapes.*share a start"):
+        common_shape([full, halved])
