@@ -52,8 +52,10 @@ PRESETS = {
 
 
 def shape_of(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a configuration that its encoder's weights fit."""
-    return {name: config[name] for name in ("layers", "full_rate")}
+    """The settings of a configuration that its encoder's weights fit; runs from before tokens could be halved
+    state the layers alone.
+    """
+    return {"layers": config["layers"], "full_rate": config.get("full_rate", -1)}
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.config import shape_of
 from training.encoder import EncoderNet
 from training.features import Mfcc, cut
 from training.fused import FusedNet
@@ -100,7 +101,7 @@ def build(config: dict[str, Any]) -> Detector:
 
 
 def _encoder(config: dict[str, Any]) -> EncoderNet:
-    return EncoderNet(config["window_samples"], FRAME_HOP_SAMPLES, config["layers"], config["full_rate"])
+    return EncoderNet(config["window_samples"], FRAME_HOP_SAMPLES, **shape_of(config))
 
 
 def encoder_of(network: nn.Module) -> EncoderNet | None:
