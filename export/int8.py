@@ -72,6 +72,35 @@ def quantised(model: bytes, clips: Sequence[np.ndarray]) -> bytes:
     return content
 
 
+def floated(model: bytes) -> bytes:
+    """A file in integers -> the same network computed in floats: activations are not rounded any more."""
+    graph = onnx.load_from_string(model)
+    stored = {entry.name: entry for entry in graph.graph.initializer}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in graph.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            values, scale, zero = (numpy_helper.to_array(stored[name]) for name in node.input[:3])
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            shape = [-1 if i == axis else 1 for i in range(values.ndim)] if scale.size > 1 else []
+            weight = (values.astype(np.float32) - zero.reshape(shape)) * scale.reshape(shape)
+            graph.graph.initializer.append(numpy_helper.from_array(weight.astype(np.float32), node.output[0]))
+        elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            renamed[node.output[0]] = renamed.get(node.input[0], node.input[0])
+        else:
+            node.input[:] = [renamed.get(name, name) for name in node.input]
+            kept.append(node)
+    del graph.graph.node[:]
+    graph.graph.node.extend(kept)
+    needed = {name for node in kept for name in node.input}
+    used = [entry for entry in graph.graph.initializer if entry.name in needed]
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(used)
+    compact(graph)
+    content: bytes = graph.SerializeToString()
+    return content
+
+
 def widen(graph: onnx.ModelProto) -> None:
     """Weights stored as float16 with a Cast -> float32, which the quantiser can read; in place."""
     stored = {entry.name: entry for entry in graph.graph.initializer}

@@ -14,14 +14,14 @@ import onnx
 
 from export.bundle import MODEL
 from export.measure import ClipScores, score
-from export.to_onnx import export, fetch_checkpoint, read_checkpoint, stamp
+from export.to_onnx import export, fetch_checkpoint, manifest_of, read_checkpoint, stamp
 from export.versions import Registry, Version
 from serving import audio
 from serving.detection import detect
 from serving.detector import Detector
 from serving.drift import histograms, values_of
 from serving.errors import ClipError
-from serving.manifest import METADATA_KEY, Manifest
+from serving.manifest import Manifest
 from serving.whole import sha256_of
 from training import metrics
 from training.datasets import Clip, DataError, read
@@ -61,13 +61,6 @@ def in_integers(model: bytes, data: Path | None) -> bytes:
     clips = calibration(read(data, "train"), manifest.window_samples) if data else []
     named = dataclasses.replace(manifest, architecture=f"{manifest.architecture}-int8")
     return stamp(onnx.load_from_string(quantised(model, clips)), named)
-
-
-def manifest_of(graph: onnx.ModelProto) -> Manifest:
-    """The manifest inside a graph."""
-    return Manifest.from_json(
-        next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
-    )
 
 
 def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manifest:

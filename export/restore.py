@@ -18,33 +18,14 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from export.to_onnx import ExportError
-from serving.manifest import METADATA_KEY, Manifest
+from export.int8 import KINDS, floated, widen
+from export.to_onnx import ExportError, manifest_of
+from serving.models import BUNDLE
 from training import models
 from training.derived import record
 from training.train import settings
 
-SHIPPED = Path("serving/bundle/detector.onnx")
 ARCHITECTURES = {"encoder": "encoder", "small": "rescnn"}  # of the parts of a fused network
-PRODUCTS = ("Conv", "MatMul", "Gemm")
-
-
-def _values(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
-    """Every stored tensor as float32, also under the name of what a Cast or DequantizeLinear makes of it."""
-    raw = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
-    found = {name: value.astype(np.float32) for name, value in raw.items() if value.dtype.kind == "f"}
-    for node in graph.node:
-        stored = raw.get(node.input[0]) if node.input else None
-        if stored is None:
-            continue
-        if node.op_type == "Cast":
-            found[node.output[0]] = stored.astype(np.float32)
-        elif node.op_type == "DequantizeLinear":
-            axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 1)
-            shape = [-1 if i == axis else 1 for i in range(stored.ndim)] if raw[node.input[1]].ndim else []
-            scale, zero = (raw[name].astype(np.float64).reshape(shape) for name in node.input[1:3])
-            found[node.output[0]] = ((stored - zero) * scale).astype(np.float32)
-    return found
 
 
 def _module(node: str) -> str:
@@ -62,16 +43,16 @@ def _norm(module: str) -> str:
     return module.replace("conv", "norm").replace("stem.0", "stem.1")
 
 
-def _products(graph: onnx.GraphProto, scope: str) -> dict[str, np.ndarray]:
+def _products(graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str) -> dict[str, np.ndarray]:
     """State name -> value, of the weighted products whose tensors export renamed."""
-    values, found = _values(graph), {}
+    found = {}
     for node in graph.node:
-        if node.op_type not in PRODUCTS or node.input[1] not in values:
+        if node.op_type not in KINDS or node.input[1] not in stored:
             continue
-        path, weight = _module(node.name).removeprefix(scope), values[node.input[1]]
+        path, weight = _module(node.name).removeprefix(scope), stored[node.input[1]]
         found[f"{path}.weight"] = weight.T if node.op_type == "MatMul" else weight
         if len(node.input) > 2:
-            found[f"{path}.bias"] = found[f"{_norm(path)}.bias"] = values[node.input[2]]
+            found[f"{path}.bias"] = found[f"{_norm(path)}.bias"] = stored[node.input[2]]
     return found
 
 
@@ -93,12 +74,13 @@ def restore(network: nn.Module, model: bytes, part: str) -> None:
 
     Raises ExportError where the file lacks one or holds another shape.
     """
-    graph = onnx.load_from_string(model).graph
-    stored = _values(graph)
+    graph = onnx.load_from_string(floated(model))
+    widen(graph)
+    stored = {entry.name: numpy_helper.to_array(entry) for entry in graph.graph.initializer}
     fused = any(name.startswith(f"network.{part}.") for name in stored)
     prefix = f"network.{part}." if fused else "network."
     # Nodes of the encoder have no scope of its own: its parts are called one by one.
-    products = _products(graph, "small." if fused and part == "small" else "")
+    products = _products(graph.graph, stored, "small." if fused and part == "small" else "")
     others = _plain_norms(network) | products
     for name, target in network.state_dict().items():
         value = stored.get(prefix + name, others.get(name))
@@ -114,9 +96,7 @@ def restore(network: nn.Module, model: bytes, part: str) -> None:
 def run(path: Path, part: str, changes: list[str], data: Path, name: str) -> str:
     """One MLflow run that holds the restored part; returns its id."""
     model = path.read_bytes()
-    graph = onnx.load_from_string(model)
-    held = next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
-    manifest = Manifest.from_json(held)
+    manifest = manifest_of(onnx.load_from_string(model))
     config = settings(changes, ARCHITECTURES[part])
     network = models.build(config.as_dict()).network
     restore(network, model, part)
@@ -129,7 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, default=SHIPPED, help="exported file (the shipped one)")
+    parser.add_argument("--model", type=Path, default=BUNDLE, help="exported file (the shipped one)")
     parser.add_argument(
         "--part", choices=sorted(ARCHITECTURES), required=True, help="of a fused network, or the whole"
     )

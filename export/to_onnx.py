@@ -132,6 +132,13 @@ def stamp(graph: onnx.ModelProto, manifest: Manifest) -> bytes:
     return content
 
 
+def manifest_of(graph: onnx.ModelProto) -> Manifest:
+    """The manifest inside a graph."""
+    return Manifest.from_json(
+        next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
+    )
+
+
 def export(checkpoint: Checkpoint, *, run_id: str = "", version: str = "0") -> bytes:
     """The whole bundle file; raises ExportError where torch and ONNX differ or the manifest is incomplete."""
     created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -17,8 +17,7 @@ import onnx
 
 from export.bundle import MODEL, Bundle, Store
 from export.history import Change
-from export.to_onnx import Checkpoint, fetch_checkpoint, read_checkpoint, stamp
-from serving.manifest import METADATA_KEY, Manifest
+from export.to_onnx import Checkpoint, fetch_checkpoint, manifest_of, read_checkpoint, stamp
 from serving.whole import sha256_of
 from training import tracking
 
@@ -135,8 +134,7 @@ class Registry:
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{folder}"
         number = str(self.client.create_model_version(tracking.MODEL, source, run_id).version)
         graph = onnx.load_from_string(model)
-        held = next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY)
-        manifest = dataclasses.replace(Manifest.from_json(held), version=number, run_id=run_id)
+        manifest = dataclasses.replace(manifest_of(graph), version=number, run_id=run_id)
         stamped = stamp(graph, manifest)
         with tempfile.TemporaryDirectory() as local:
             _write_mlflow_folder(Path(local), stamped, run_id)

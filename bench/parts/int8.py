@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 from bench import peak
 from bench.clips import speech_like
 from bench.plan import Bench
 from bench.stats import ratios, spread
-from export.compact import compact
 from export.graph import is_quantised
-from export.int8 import CLIPS, calibration, quantised
+from export.int8 import CLIPS, calibration, floated, quantised
 from serving import audio
 from serving.detector import Detector
 from serving.verdict import pool
@@ -49,35 +46,6 @@ def run(bench: Bench) -> dict[str, Any]:
         if bench.judged:
             result["accuracy"] = _accuracy(exact, small, bench.judged)
     return result
-
-
-def floated(model: bytes) -> bytes:
-    """A file in integers -> the same network computed in floats: activations are not rounded any more."""
-    graph = onnx.load_from_string(model)
-    stored = {entry.name: entry for entry in graph.graph.initializer}
-    renamed: dict[str, str] = {}
-    kept = []
-    for node in graph.graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
-            values, scale, zero = (numpy_helper.to_array(stored[name]) for name in node.input[:3])
-            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-            shape = [-1 if i == axis else 1 for i in range(values.ndim)] if scale.size > 1 else []
-            weight = (values.astype(np.float32) - zero.reshape(shape)) * scale.reshape(shape)
-            graph.graph.initializer.append(numpy_helper.from_array(weight.astype(np.float32), node.output[0]))
-        elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            renamed[node.output[0]] = renamed.get(node.input[0], node.input[0])
-        else:
-            node.input[:] = [renamed.get(name, name) for name in node.input]
-            kept.append(node)
-    del graph.graph.node[:]
-    graph.graph.node.extend(kept)
-    needed = {name for node in kept for name in node.input}
-    used = [entry for entry in graph.graph.initializer if entry.name in needed]
-    del graph.graph.initializer[:]
-    graph.graph.initializer.extend(used)
-    compact(graph)
-    content: bytes = graph.SerializeToString()
-    return content
 
 
 def _clips(protocol: Path | None, window: int) -> list[np.ndarray]:

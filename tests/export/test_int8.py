@@ -10,9 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from bench.parts.int8 import floated
 from export.graph import context_difference, is_quantised
-from export.int8 import calibration, quantised
+from export.int8 import calibration, floated, quantised
 from export.parity import difference, probe_clips
 from export.to_onnx import ExportError, trace
 from serving.audio import SAMPLE_RATE
