@@ -5,6 +5,7 @@ from typing import Any
 
 ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
 HOP = 7_680  # 0.48 s
+PICKS = ("best", "last")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class TrainConfig:
     pair_weight: float = 0.3  # of the ranking loss between a real clip and its twin
     teacher_weight: float = 0.7  # of a teacher's opinion against the labels, where there is a teacher
     average: float = 0.995  # decay of the averaged weights, a step
+    pick: str = "best"  # epoch whose weights a run leaves: the best by dev, or the last
     kept: float = -1.0  # share of an encoder's fine-tuning in its final weights; below 0 the best by dev
     seed: int = 0
 
@@ -65,4 +67,6 @@ def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
     unknown = set(changes) - set(TrainConfig.__dataclass_fields__)
     if unknown:
         raise ValueError(f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig.")
+    if changes.get("pick", "best") not in PICKS:
+        raise ValueError(f"pick is {changes['pick']!r}; expected one of {', '.join(PICKS)}.")
     return replace(PRESETS[architecture], **changes)

@@ -93,7 +93,7 @@ def fit(
     teacher_run: str,
     out: Path,
 ) -> nn.Module:
-    """Train, keeping the averaged weights of the epoch with the best dev AUC in `out`; returns that network.
+    """Train, keeping the averaged weights of the epoch named by `config.pick` in `out`; returns that network.
 
     It goes on from `start_run` and learns from `teacher_run` where they are given.
     """
@@ -120,7 +120,7 @@ def fit(
         measured |= dev_metrics(logits, dev)
         mlflow.log_metrics(measured, step=index)
         print(f"epoch {index + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()), flush=True)
-        if measured["dev_auc"] > best:
+        if config.pick == "last" or measured["dev_auc"] > best:
             best = measured["dev_auc"]
             torch.save(average.module.state_dict(), out)
     network.load_state_dict(torch.load(out, weights_only=True))

@@ -1,10 +1,13 @@
-"""Of the weights before and after fine-tuning, the mix that measures best is kept."""
+"""Which weights a run leaves: those of the epoch asked for, and of the mixes with the start the best."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
 from training import fitting
-from training.fitting import MIXES, best_share, mixed
+from training.config import configure
+from training.fitting import MIXES, best_share, fit, mixed
 
 
 def test_a_mix_lies_between_its_ends() -> None:
@@ -27,3 +30,39 @@ def test_the_best_share_is_found_and_the_network_left_as_it_was(
     assert found == best
     assert network.weight.item() == 8
     assert [step for step, _ in logged] == [round(100 * share) for share in MIXES]
+
+
+@pytest.mark.parametrize(("pick", "left"), [("best", 1), ("last", 2)])
+def test_the_epoch_that_was_asked_for_is_left(
+    pick: str, left: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each of three epochs sets the weight to its number; dev AUC is highest at 1."""
+    network, numbers = torch.nn.Linear(1, 1), iter(range(3))
+
+    def epoch(
+        _: torch.nn.Module, average: torch.optim.swa_utils.AveragedModel, *rest: object
+    ) -> dict[str, float]:
+        torch.nn.init.constant_(average.module.weight, next(numbers))
+        return {}
+
+    stand_ins = {
+        "checkpoint": lambda run: {},
+        "network_of": lambda content: network,
+        "pool": lambda *_: None,
+        "geometry": lambda *_: (1, 0, 0),
+        "Batches": lambda *_: None,
+        "loaded": lambda source: iter(()),
+        "epoch": epoch,
+        "score": lambda average, *_: average.weight.item(),
+        "dev_metrics": lambda weight, dev: {"dev_auc": 1 - abs(weight - 1)},
+    }
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(fitting, name, stand_in)
+    monkeypatch.setattr(fitting.mlflow, "log_metrics", lambda *_, **__: None)
+    config = configure("rescnn", {"epochs": 3, "pick": pick})
+    assert fit(config, [[]], [], [], "a run", "", tmp_path / "best.pt").weight.item() == left
+
+
+def test_an_unknown_pick_is_refused() -> None:
+    with pytest.raises(ValueError, match="'first'; expected one of best, last"):
+        configure("rescnn", {"pick": "first"})
