@@ -5,16 +5,12 @@ except `load`, whose result is the clip.
 """
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import numpy as np
 import soundfile
-import soxr
 
 from serving.chunking import Chunk, Samples, chunks, fit_window
 from serving.containers import ACCEPTED, check_whole, sniff, states_mp3_length
@@ -31,6 +27,8 @@ from serving.errors import (
     Truncated,
     UnsupportedRate,
 )
+from serving.mono import SAMPLE_RATE, mean_of_channels, resampled
+from serving.source import Source, open_source
 
 __all__ = [
     "LOCAL",
@@ -41,21 +39,17 @@ __all__ = [
     "ClipStream",
     "Limits",
     "Samples",
-    "Source",
     "chunks",
     "fit_window",
     "load",
     "stream",
 ]
 
-SAMPLE_RATE = 16_000  # Hz, of everything behind the decoder
 BLOCK_S = 10  # longest block
 BLOCK_VALUES = 2**18  # most samples times channels in one read: 1 MiB of float32
 SILENCE_PEAK = 10 ** (-80 / 20)  # -80 dBFS: below is dither at most
 MAX_PEAK = 1e6  # float files may be scaled as 16 or 24 bit integers; beyond lies rubbish
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoder delay and padding, two MPEG frames
-
-Source = bytes | Path | IO[bytes]
 
 
 @dataclass(frozen=True)
@@ -95,29 +89,6 @@ class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
 
     def seekable(self) -> bool:
         return False
-
-
-def open_source(source: Source) -> int:
-    """A new file descriptor at the start of the clip's bytes; the caller closes it.
-
-    libsndfile reads a descriptor without calling back into Python, and never sees a name to guess by."""
-    if isinstance(source, Path):
-        return os.open(source, os.O_RDONLY)
-    if not isinstance(source, bytes):
-        source.flush()
-        fd = os.dup(source.fileno())
-        os.lseek(fd, 0, os.SEEK_SET)
-        return fd
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("clip")
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    view = memoryview(source)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
 
 
 class ClipStream:
@@ -182,7 +153,7 @@ class ClipStream:
 
     def __iter__(self) -> Iterator[Samples]:
         rate = self._file.samplerate
-        blocks = self._mono_blocks() if rate == SAMPLE_RATE else _resampled(self._mono_blocks(), rate)
+        blocks = self._mono_blocks() if rate == SAMPLE_RATE else resampled(self._mono_blocks(), rate)
         for block in blocks:
             if len(block):
                 yield self._seen(block)
@@ -201,7 +172,7 @@ class ClipStream:
                 break
             frames += len(block)
             self._check_frames(frames)
-            yield _mean_of_channels(block)
+            yield mean_of_channels(block)
         if frames < self._least_frames():
             raise self._cut_after(frames)
 
@@ -255,26 +226,6 @@ class ClipStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _resampled(blocks: Iterable[Samples], rate_hz: int) -> Iterator[Samples]:
-    """Mono blocks at `rate_hz` -> mono blocks at 16 kHz, the same samples whatever the block lengths."""
-    resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE, 1, dtype="float32")
-    for block in blocks:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def _mean_of_channels(block: Samples) -> Samples:
-    """(frames, channels) -> (frames,), by columns: numpy's mean over a short axis is ten times slower."""
-    channels = block.shape[1]
-    if channels == 1:
-        return block[:, 0]
-    mono = block[:, 0] + block[:, 1]
-    for channel in range(2, channels):
-        mono += block[:, channel]
-    mono *= np.float32(1 / channels)
-    return mono
 
 
 def stream(source: Source, limits: Limits = LOCAL) -> ClipStream:

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.audio import LOCAL, ClipFacts, ClipStream, Limits, Samples, Source, open_source
+from serving.audio import LOCAL, ClipFacts, ClipStream, Limits, Samples
 from serving.errors import ClipError, DecoderFailed, clip_error
+from serving.source import Source, open_source
 
 HEADER = struct.Struct("<cI")
 START_S = 30.0  # to import numpy, soundfile and soxr on a busy machine
