@@ -109,7 +109,12 @@ class Detector:
     def _run(self, chunk: Chunk) -> Outputs:
         """One chunk -> what the graph says of it by name, (windows,) or (frames,) each, checked."""
         expected = 1 + (len(chunk.samples) - self.manifest.window_samples) // self.manifest.hop_samples
-        found = self._session.run(self._outputs, {INPUT: chunk.samples[None, :]})
+        try:
+            found = self._session.run(self._outputs, {INPUT: chunk.samples[None, :]})
+        except Exception as error:  # as above: onnxruntime's own
+            raise ModelError(
+                f"The graph fails on {len(chunk.samples)} samples: {error}. Export the model again."
+            ) from None
         outputs = {name: values[0] for name, values in zip(self._outputs, found, strict=True)}
         if len(outputs[WINDOWS]) != expected:
             raise ModelError(

@@ -1,5 +1,6 @@
 """The model that a process serves now: one slot, swapped whole, never emptied by a bad file."""
 
+import re
 from pathlib import Path
 
 from serving.detector import Detector
@@ -8,6 +9,7 @@ from serving.whole import sha256_of
 
 BUNDLE = Path(__file__).resolve().parent / "bundle" / "detector.onnx"
 MLRUNS = BUNDLE.parents[2] / "mlruns"
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 CHALLENGER = MLRUNS / "challenger" / "detector.onnx"
 
 
@@ -69,8 +71,8 @@ def stated_sha256(path: Path) -> str | None:
         if path == BUNDLE and path.exists():
             raise ModelError(f"{beside} is missing. Restore it, or promote a version again.")
         return None
-    digests = [line.split()[0] for line in beside.read_text().splitlines() if line.split()]
-    if not digests or any(len(digest) != 64 for digest in digests):
+    digests = [line.split()[0] for line in beside.read_text(errors="replace").splitlines() if line.split()]
+    if not digests or not all(SHA256.fullmatch(digest) for digest in digests):
         raise ModelError(f"{beside} holds no sha256. Write it with `sha256sum {path.name}`.")
     if len(digests) > 1 and path.exists() and (found := sha256_of(path.read_bytes())) in digests:
         return found

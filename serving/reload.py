@@ -6,6 +6,7 @@ good model serves on. At a cold start with such a file, the shipped bundle serve
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ METRICS = (
 )
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
+log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
@@ -53,9 +55,10 @@ def load_first(slot: ModelSlot, path: Path, threads: int) -> None:
 class Reloader:
     """Watches one file for a slot; `start` it in each worker."""
 
-    def __init__(self, slot: ModelSlot, path: Path, threads: int, board: Board) -> None:
+    def __init__(self, slot: ModelSlot, path: Path, threads: int, board: Board, loaded: Stamp) -> None:
+        """`loaded` is the file's stamp from before the slot's model was read: what came since is new."""
         self._slot, self._path, self._threads, self._board = slot, path, threads, board
-        self._last = Outcome(self._stamp(), 0.0 if slot.ready else POLL_S, time.monotonic())
+        self._last = Outcome(loaded, 0.0 if slot.ready else POLL_S, time.monotonic())
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -68,7 +71,11 @@ class Reloader:
 
     def _watch(self) -> None:
         while not self._stopping.wait(POLL_S):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # whatever a file may do, the next one is to be noticed
+                log.exception("Looking at %s failed", self._path)
+                self._slot.problem = f"{self._path} can't be read: {error!r}."
 
     def look(self) -> bool:
         """One look at the file; True where a new model was swapped in."""

@@ -15,7 +15,7 @@ from serving.detector import Detector
 from serving.drift import Drift
 from serving.errors import ModelUnavailable
 from serving.models import ModelSlot
-from serving.reload import Reloader, load_first
+from serving.reload import Reloader, load_first, stamp_of
 from serving.settings import Settings
 from serving.shadow import Shadow, Tapped
 from serving.shelf import Shelf
@@ -51,10 +51,12 @@ class Service:
             telemetry.claim_row(row)
             self.board.clear_gauges()
             self._scoring.in_background(self._decoders.start)
-            load_first(self.models, self.settings.model, self.settings.threads)
+            path, threads = self.settings.model, self.settings.threads
+            found = stamp_of(path)
+            load_first(self.models, path, threads)
             if self.models.problem:
                 log.error("Serving without the model that was asked for: %s", self.models.problem)
-            self.reloader = Reloader(self.models, self.settings.model, self.settings.threads, self.board)
+            self.reloader = Reloader(self.models, path, threads, self.board, found)
             self.reloader.start()
             self._started = True
 

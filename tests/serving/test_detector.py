@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,3 +165,13 @@ def test_a_verdict_on_novel_sound_carries_a_note(detector: Detector, tmp_path: P
     loud, quiet = spoken(3), spoken(3, rms=0.05)
     assert [note.code for note in judge([loud], telling)[2]] == ["unlike_training"]
     assert judge([quiet], telling)[2] == judge([loud], detector)[2] == []
+
+
+def test_a_graph_that_cannot_take_a_window_is_no_model(tmp_path: Path) -> None:
+    """It loads, but its input has a fixed length: only the first call shows it."""
+    path = write_model(tmp_path / "fixed.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = WINDOW // 2
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="The graph fails on"):
+        Detector.open(path)

@@ -46,10 +46,10 @@ def test_a_flipped_byte_is_found_by_the_hash_beside_the_file(tmp_path: Path) -> 
     assert "sha256" in slot.problem
 
 
-@pytest.mark.parametrize("text", ["", "abc", "hello world"])
-def test_a_hash_file_without_a_hash_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"abc", b"hello world", b"\xff\xfe" + 62 * b"0"])
+def test_a_hash_file_without_a_hash_is_refused(tmp_path: Path, text: bytes) -> None:
     path = write_model(tmp_path / "detector.onnx")
-    path.with_name("detector.onnx.sha256").write_text(text)
+    path.with_name("detector.onnx.sha256").write_bytes(text)
     slot = ModelSlot()
     assert not slot.load(path)
     assert "holds no sha256" in slot.problem

@@ -15,7 +15,9 @@ from export.bundle import Bundle, Store
 from export.history import Change
 from serving import reload, whole
 from serving.models import ModelSlot
-from serving.reload import Reloader, load_first
+from serving.reload import Reloader, load_first, stamp_of
+from serving.service import Service
+from serving.settings import Settings
 from serving.telemetry import METRICS, Board
 from tests.serving.conftest import HOP, MANIFEST, WINDOW, encode, noise, write_model
 from tests.serving.live import Live, running
@@ -56,8 +58,9 @@ def place(folder: Path, content: bytes, version: str) -> Path:
 
 def watched(path: Path) -> tuple[ModelSlot, Reloader, Board]:
     slot, board = ModelSlot(), Board(METRICS + reload.METRICS)
+    found = stamp_of(path)
     load_first(slot, path, 1)
-    return slot, Reloader(slot, path, 1, board), board
+    return slot, Reloader(slot, path, 1, board, found), board
 
 
 def served_version(slot: ModelSlot) -> str:
@@ -93,6 +96,43 @@ def test_a_bad_file_keeps_the_last_good_model_and_fails_readiness(
     assert not reloader.look()
     assert served_version(slot) == "1" and not slot.ready and slot.problem
     assert "bonafide_reload_failures_total 1.0" in board.render()
+
+
+def test_a_promotion_while_the_first_model_opens_is_noticed(
+    tmp_path: Path, versions: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place(tmp_path / "bundle", versions["1"], "1")
+    service = Service(Settings(model=path))
+
+    def load_then_promote(slot: ModelSlot, path: Path, threads: int) -> None:
+        load_first(slot, path, threads)
+        place(tmp_path / "bundle", versions["2"], "2")
+
+    monkeypatch.setattr("serving.service.load_first", load_then_promote)
+    monkeypatch.setattr(Reloader, "start", lambda self: None)
+    service.start()
+    assert service.reloader is not None and service.reloader.look()
+    assert served_version(service.models) == "2"
+    service.stop()
+
+
+def test_the_watch_goes_on_after_an_error_that_no_one_foresaw(
+    tmp_path: Path, versions: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot, reloader, _ = watched(place(tmp_path / "bundle", versions["1"], "1"))
+    monkeypatch.setattr(reload, "POLL_S", 0.01)
+    looks = []
+
+    def look() -> bool:
+        looks.append(slot.problem)
+        if len(looks) == 1:
+            raise RuntimeError("unforeseen")
+        reloader.stop()
+        return False
+
+    monkeypatch.setattr(reloader, "look", look)
+    reloader._watch()
+    assert len(looks) == 2 and "unforeseen" in looks[1]
 
 
 def test_a_file_whose_digest_is_about_to_follow_is_no_failure(
