@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -100,7 +101,9 @@ def _ask(address: str, **query: str) -> dict[str, Any]:
 
 def _read(address: str, within_s: float, most_bytes: int) -> bytes:
     """A GET whose time and size are bounded as a whole, not only read by read."""
-    request = urllib.request.Request(address, headers=_credentials())
+    request = urllib.request.Request(address)
+    for name, value in _credentials().items():
+        request.add_unredirected_header(name, value)  # whoever the registry points at gets no token
     end = time.monotonic() + within_s
     parts, size = [], 0
     try:
@@ -115,7 +118,7 @@ def _read(address: str, within_s: float, most_bytes: int) -> bytes:
     except urllib.error.HTTPError as error:
         said = error.read(300).decode("utf-8", "replace").strip()
         raise RegistryError(f"The registry answered {error.code}: {said}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise RegistryError(f"The registry can't be reached: {getattr(error, 'reason', error)}.") from error
     return b"".join(parts)
 

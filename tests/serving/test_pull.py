@@ -49,6 +49,9 @@ class FakeRegistry:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0]
+        if self.lie == "no HTTP":
+            request.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+            return None
         if self.lie == "error 500":
             return self.send(request, b"database is locked", 500)
         if path.endswith("/registered-models/alias") or path.endswith("/model-versions/get"):
@@ -120,6 +123,7 @@ LIES: dict[str, str] = {
     "elsewhere": "s3://bucket/x",
     "corrupt": "the registry states",
     "slow": "took more than 0.5 s",
+    "no HTTP": "can't be reached",
 }
 
 
@@ -138,6 +142,35 @@ def test_a_registry_that_lies_or_dawdles_changes_nothing(
     assert (status.version, served(folder)) == ("1", "1")
     fake.lie = ""
     assert pull(CHAMPION, fake.url, folder).version == served(folder) == "2"
+
+
+def test_a_token_is_not_passed_on_to_where_the_registry_points(
+    fake: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str | None] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.append(self.headers.get("Authorization"))
+            self.send_error(404)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    def point(request: BaseHTTPRequestHandler) -> None:
+        told.append(request.headers.get("Authorization"))
+        request.send_response(302)
+        request.send_header("Location", f"http://localhost:{elsewhere.server_port}/")
+        request.end_headers()
+
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    elsewhere = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+    monkeypatch.setattr(fake, "answer", point)
+    assert "answered 404" in pull(CHAMPION, fake.url, tmp_path).problem
+    elsewhere.shutdown()
+    elsewhere.server_close()
+    assert told == ["Bearer secret", None]
 
 
 @pytest.mark.parametrize(
