@@ -41,11 +41,13 @@ def clips_under(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
 
 def clips_of(protocol: Path) -> Iterator[tuple[str, Path]]:
     """The `file` column of a TSV and where it points from the protocol. Raises ValueError without one."""
-    with protocol.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file, delimiter="\t")
+    with protocol.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         if "file" not in (rows.fieldnames or ()):
             raise ValueError(f"{protocol} has columns {rows.fieldnames}, expected one named 'file'.")
         for row in rows:
+            if not row["file"]:
+                raise ValueError(f"{protocol}, line {rows.line_num}: found no file, expected one a row.")
             yield row["file"], protocol.parent / row["file"]
 
 

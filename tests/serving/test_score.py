@@ -105,3 +105,20 @@ def test_the_command_writes_rows_to_stdout_and_progress_to_stderr(folder: Path, 
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 4
     assert "3/3" in done.stderr
+
+
+def test_a_protocol_as_a_spreadsheet_saves_it(model_path: Path, folder: Path, tmp_path: Path) -> None:
+    (folder / '"a".wav').write_bytes((folder / "a.wav").read_bytes())
+    protocol, out = folder / "clips.tsv", tmp_path / "scores.tsv"
+    protocol.write_text('file\tlabel\n"a".wav\tbonafide\nb.flac\tspoof\n', "utf-8-sig")
+    assert main(["--model", str(model_path), "--out", str(out), "--protocol", str(protocol)]) == 0
+    assert len(rows_of(out)) == 2
+
+
+def test_a_row_without_a_file_is_named(
+    model_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol = folder / "clips.tsv"
+    protocol.write_text("label\tfile\nbonafide\ta.wav\nspoof\n")
+    assert main(["--model", str(model_path), "--protocol", str(protocol)]) == 2
+    assert "line 3: found no file" in capsys.readouterr().err
