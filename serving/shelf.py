@@ -1,7 +1,7 @@
 """Models that can be asked for by name and version: the served one, the challenger, and others beside them.
 
-Others are `*.onnx` files in the folder that BONAFIDE_MODELS names. Each is opened when it is first asked for,
-and again when its file changes.
+Others are `*.onnx` files in the folder that BONAFIDE_MODELS names, the first few by name. Each is opened when
+it is first asked for, and again when its file changes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from serving.errors import ModelError
 from serving.models import ModelSlot, stated_sha256
 from serving.reload import Stamp, stamp_of
 
-MOST_OPEN = 4
+MOST_OPEN = 4  # beside the served one; each takes memory
 
 
 class Shelf:
-    """Models by name and version. A file that does not open is left out; `problems` says why."""
+    """Models by name and version. A file that is not opened is left out; `problems` says why."""
 
     def __init__(self, slot: ModelSlot, challenger: Path, folder: Path | None, threads: int) -> None:
         self._slot, self._challenger, self._folder, self._threads = slot, challenger, folder, threads
@@ -30,7 +30,12 @@ class Shelf:
         """Every model there is, the served one first; of two with one name and version the first counts."""
         served = self._slot.detector
         found = {(served.manifest.name, served.manifest.version): served} if served else {}
-        for path in self._paths():
+        paths = self._paths()
+        with self._lock:
+            self._forget_all_but(paths[:MOST_OPEN])
+            for path in paths[MOST_OPEN:]:
+                self.problems[path.name] = f"There are more than {MOST_OPEN} files: remove one before it."
+        for path in paths[:MOST_OPEN]:
             detector = self._get(path)
             if detector is not None:
                 found.setdefault((detector.manifest.name, detector.manifest.version), detector)
@@ -48,7 +53,12 @@ class Shelf:
 
     def _paths(self) -> list[Path]:
         others = sorted(self._folder.glob("*.onnx")) if self._folder is not None else []
-        return [path for path in (self._challenger, *others) if path.exists()][:MOST_OPEN]
+        return [path for path in (self._challenger, *others) if path.exists()]
+
+    def _forget_all_but(self, paths: list[Path]) -> None:
+        self._open = {path: held for path, held in self._open.items() if path in paths}
+        names = {path.name for path in paths}
+        self.problems = {name: problem for name, problem in self.problems.items() if name in names}
 
     def _get(self, path: Path) -> Detector | None:
         stamp = stamp_of(path)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 LENGTH_HEADER = "Inference-Header-Content-Length"
 DATATYPE = "FP32"
 MOST_DIMENSIONS = 8
+MOST_JSON_BYTES = 8 * 2**20  # numbers in JSON take tens of times their bytes in memory; binary data does not
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,9 +59,14 @@ def inflate(body: bytes, encoding: str, most_bytes: int) -> bytes:
 def parse(body: bytes, stated_length: str | None) -> Call:
     """Raises BadTensor."""
     length = _head_length(stated_length, len(body))
+    if length > MOST_JSON_BYTES:
+        raise BadTensor(
+            f"The JSON part has {length} bytes; at most {MOST_JSON_BYTES} are read. "
+            "Send the samples as binary data."
+        )
     try:
         head = json.loads(body[:length])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadTensor(f"The request is not JSON: {error}.") from error
     if not isinstance(head, dict) or not isinstance(head.get("inputs"), list):
         raise BadTensor("The request has no list of inputs.")

@@ -48,6 +48,12 @@ def receive(limits: Limits) -> IO[bytes]:
     try:
         return _field() if request.mimetype == "multipart/form-data" else _body()
     except RequestEntityTooLarge:
+        most = request.max_content_length
+        if most is not None and request.content_length is not None and request.content_length <= most:
+            raise BadRequest(
+                f"The form has more than {UploadRequest.max_form_parts} parts or a long field without a file "
+                "name. Send the clip alone, as a file named 'file'."
+            ) from None
         raise too_large(limits) from None
 
 
@@ -71,6 +77,11 @@ def _body() -> IO[bytes]:
             f"The content type is {request.mimetype or 'missing'}. "
             "Send multipart/form-data with a field 'file', or the clip itself as audio/*."
         )
+    return body()
+
+
+def body() -> IO[bytes]:
+    """The current request's body as it comes; the caller closes the file. Raises RequestEntityTooLarge."""
     file = nameless_file(request.content_length)
     while piece := request.stream.read(PIECE_BYTES):
         file.write(piece)

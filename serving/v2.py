@@ -17,6 +17,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from serving.detector import INPUT, Detector
 from serving.service import Service
 from serving.tensors import DATATYPE, LENGTH_HEADER, BadTensor, Call, Floats, inflate, parse, render
+from serving.uploads import body
 from serving.verdict import decide
 
 v2 = Blueprint("v2", __name__, url_prefix="/v2")
@@ -61,8 +62,16 @@ def ready() -> tuple[Response, int]:
 
 @v2.post("/repository/index")
 def index() -> Response:
-    models = [detector.manifest for detector in service().shelf.models()]
-    return jsonify([{"name": m.name, "version": m.version, "state": "READY", "reason": ""} for m in models])
+    shelf = service().shelf
+    ready = [
+        {"name": one.manifest.name, "version": one.manifest.version, "state": "READY", "reason": ""}
+        for one in shelf.models()
+    ]
+    left_out = [
+        {"name": file, "version": "", "state": "UNAVAILABLE", "reason": reason}
+        for file, reason in sorted(shelf.problems.items())
+    ]
+    return jsonify([*ready, *left_out])
 
 
 @v2.get("/models/<name>")
@@ -94,17 +103,27 @@ def model_ready(name: str, version: str | None = None) -> Response:
 @v2.post("/models/<name>/versions/<version>/infer")
 def infer(name: str, version: str | None = None) -> Response:
     here = service()
+    here.check_open()
     detector = _find(name, version)
+    encoding, head_length = request.headers.get("Content-Encoding", ""), request.headers.get(LENGTH_HEADER)
     most_bytes = here.settings.limits.max_bytes
-    body = inflate(request.get_data(cache=False), request.headers.get("Content-Encoding", ""), most_bytes)
-    call = parse(body, request.headers.get(LENGTH_HEADER))
+    with body() as file:
+        file.seek(0)
+        # In turn, too: unpacked, a body takes many times its bytes.
+        call, outputs = here.in_turn(
+            lambda: _called(parse(inflate(file.read(), encoding, most_bytes), head_length), detector)
+        )
+    wanted = {key: outputs[key] for key in call.outputs or outputs}
+    return _answer(detector, wanted, call)
+
+
+def _called(call: Call, detector: Detector) -> tuple[Call, dict[str, Floats]]:
+    """The call with every output. Raises BadTensor."""
     waveforms = _waveforms(call, detector)
     unknown = set(call.outputs) - set(_output_shapes(detector))
     if unknown:
         raise BadTensor(f"Unknown outputs {sorted(unknown)}; there are {sorted(_output_shapes(detector))}.")
-    outputs = here.in_turn(lambda: _score(detector, waveforms))
-    wanted = {key: outputs[key] for key in call.outputs or outputs}
-    return _answer(detector, wanted, call)
+    return call, _score(detector, waveforms)
 
 
 def _find(name: str, version: str | None) -> Detector:

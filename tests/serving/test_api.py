@@ -145,6 +145,18 @@ def test_far_too_large_a_body_is_refused(limited: FlaskClient) -> None:
         assert_error(response, 413, "too_large")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"file": "x" * 600_000},
+        {f"part{number}": "x" for number in range(9)},
+    ],
+)
+def test_a_malformed_form_is_not_called_too_large(client: FlaskClient, fields: dict[str, str]) -> None:
+    response = client.post("/api/detect", data=fields, content_type="multipart/form-data")
+    assert "as a file named 'file'" in assert_error(response, 400, "bad_request")["message"]
+
+
 def test_requests_that_hold_no_clip_are_named(client: FlaskClient) -> None:
     assert_error(client.post("/api/detect", data={"file": "text"}), 415, "unsupported_media_type")
     assert_error(client.post("/api/detect", data={"other": (io.BytesIO(b"x"), "x.wav")}), 400, "bad_request")

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 from serving.app import create_app
 from serving.settings import Settings
+from serving.shelf import MOST_OPEN
 from tests.serving.conftest import FRAME, HOP, MANIFEST, WINDOW, loudness_llr, noise, write_model
 
 tritonclient = pytest.importorskip("tritonclient.http")
@@ -70,7 +71,10 @@ def test_health_and_metadata(triton: Any) -> None:
     assert metadata["versions"] == ["7", "8", "9"]
     assert metadata["inputs"] == [{"name": "waveform", "datatype": "FP32", "shape": [-1, -1]}]
     assert {"window_llr", "llr", "probability"} == {output["name"] for output in metadata["outputs"]}
-    assert [entry["version"] for entry in triton.get_model_repository_index()] == ["7", "8", "9"]
+    index = triton.get_model_repository_index()
+    assert [entry["version"] for entry in index if entry["state"] == "READY"] == ["7", "8", "9"]
+    [broken] = [entry for entry in index if entry["state"] == "UNAVAILABLE"]
+    assert broken["name"] == "broken.onnx" and "not a model" in broken["reason"]
 
 
 @pytest.mark.parametrize("binary_in", [True, False])
@@ -176,6 +180,49 @@ def test_a_body_that_inflates_beyond_the_limit_is_refused(
     bomb = gzip.compress(b" " * 2**22)
     answer = client.post("/v2/models/loudness/infer", data=bomb, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 400 and "more than 1048576 bytes" in answer.json["error"]
+
+
+def test_json_that_would_fill_the_memory_is_refused_before_it_is_read(client: FlaskClient) -> None:
+    numbers = b'{"inputs": [{"data": [' + b"0," * 2**23
+    answer = client.post(
+        "/v2/models/loudness/infer", data=gzip.compress(numbers), headers={"Content-Encoding": "gzip"}
+    )
+    assert answer.status_code == 400 and "Send the samples as binary data" in answer.json["error"]
+
+
+def test_a_full_queue_refuses_tensors_before_they_are_read(
+    make_client: MakeClient, settings: Settings
+) -> None:
+    client = make_client(model=settings.model, scorers=1, queue=0)
+    release = threading.Event()
+    service = client.application.extensions["bonafide"]
+    service.start()
+    holder = threading.Thread(target=service.in_turn, args=(release.wait,))
+    holder.start()
+    while not service._scoring.full:
+        pass
+    answer = client.post("/v2/models/loudness/infer", data=b"not even JSON")
+    release.set()
+    holder.join()
+    assert answer.status_code == 503 and answer.headers["Retry-After"]
+
+
+def test_files_beyond_the_most_are_named_as_left_out(tmp_path: Path, make_client: MakeClient) -> None:
+    for number in range(MOST_OPEN + 2):
+        write_model(tmp_path / f"{number}.onnx", replace(MANIFEST, version=str(10 + number)))
+    client = make_client(
+        model=write_model(tmp_path / "served.model"), models=tmp_path, challenger=tmp_path / "none"
+    )
+
+    def states() -> dict[str, str]:
+        return {
+            one["version"] or one["name"]: one["state"] for one in client.post("/v2/repository/index").json
+        }
+
+    ready = dict.fromkeys(("7", *(str(10 + number) for number in range(MOST_OPEN))), "READY")
+    assert states() == ready | {"4.onnx": "UNAVAILABLE", "5.onnx": "UNAVAILABLE"}
+    (tmp_path / "0.onnx").unlink()
+    assert states()["14"] == "READY" and "10" not in states()
 
 
 def test_a_model_file_that_changes_is_opened_again(tmp_path: Path, make_client: MakeClient) -> None:
