@@ -1,20 +1,29 @@
 // Report + recording -> does it match? The recording is hashed and scored again; every value is compared.
 import { $, el, icon } from "./dom.js";
-import { shortHash, signed } from "./format.js";
-import { parseReport } from "./report.js";
+import { percent, shortHash, signed } from "./format.js";
+import { EMBEDDED, parseReport } from "./report.js";
+import { wordsOf } from "./words.js";
 
 // Natural-log units. The same file on the same model repeats to 1e-4; another processor's arithmetic may differ more.
 const LLR_TOLERANCE = 0.01;
 const BROWSER_LLR_TOLERANCE = 0.2; // decoders and resamplers of browsers differ a little
+const SLOPE = 1 / 4; // by which a probability changes at most where an LLR changes by 1
+const OF_THE_SERVER = ["limits", "size_bytes"]; // in what is kept of a model, but no part of it
 
-/** report, {sha256, result} -> [{name, ok, found}]; `ok` null: differs, but explains rather than refutes. */
-export function compareWithReport(report, { sha256, result }) {
+const near = (a, b, tolerance) => a.length === b.length && a.every((value, i) => Math.abs(value - b[i]) <= tolerance);
+
+/** report, {sha256, result, manifest} -> [{name, ok, found}]; `ok` null: differs, but explains rather than refutes. */
+export function compareWithReport(report, { sha256, result, manifest }) {
   const old = report.result;
-  const tolerance = report.file.decoded_in === "browser" ? BROWSER_LLR_TOLERANCE : LLR_TOLERANCE;
+  const inBrowser = report.file.decoded_in === "browser";
+  const tolerance = inBrowser ? BROWSER_LLR_TOLERANCE : LLR_TOLERANCE;
   const sameModel = old.model.sha256 === result.model.sha256;
-  const apart = Math.abs(old.llr - result.llr);
-  const widest = old.windows.reduce((most, w, i) => Math.max(most, Math.abs(w.llr - (result.windows[i]?.llr ?? Infinity))), 0);
-  const sameWindows = old.windows.length === result.windows.length && widest <= tolerance;
+  const alike = (of, within) => near(of(old), of(result), within);
+  const sameWindows = alike((r) => r.windows.map((w) => w.llr), tolerance) && alike((r) => r.windows.map((w) => w.probability), tolerance * SLOPE);
+  const sameMap = alike((r) => r.map?.llr ?? [], tolerance) && alike((r) => r.map?.probability ?? [], tolerance * SLOPE);
+  const sameScore = alike((r) => [r.llr], tolerance) && alike((r) => [r.probability], tolerance * SLOPE);
+  const sameLimits = old.threshold === result.threshold && sameFacts(report.manifest, manifest);
+  const notesOf = (r) => (r.notes ?? []).map((note) => (inBrowser ? note.code : note.message)).join(" ");
   const sameSpans =
     old.spans.length === result.spans.length &&
     old.spans.every((span, i) => Math.abs(span.start_s - result.spans[i].start_s) + Math.abs(span.end_s - result.spans[i].end_s) < 0.05);
@@ -23,10 +32,26 @@ export function compareWithReport(report, { sha256, result }) {
     { name: "The recording is the very same file", ok: report.file.sha256 === sha256, found: `SHA-256 ${shortHash(sha256)}, in the report ${shortHash(report.file.sha256)}` },
     { name: "The same model scored it", ok: sameModel || null, found: `${result.model.version}, in the report ${old.model.version}` },
     { name: "The verdict is the same", ok: judged(old.verdict === result.verdict), found: `${result.verdict}, in the report ${old.verdict}` },
-    { name: "The score is the same", ok: judged(apart <= tolerance), found: `LLR ${signed(result.llr)}, in the report ${signed(old.llr)}` },
+    { name: "The score is the same", ok: judged(sameScore), found: `LLR ${signed(result.llr)}, ${percent(result.probability)}; in the report ${signed(old.llr)}, ${percent(old.probability)}` },
     { name: "Every window's score is the same", ok: judged(sameWindows), found: `${result.windows.length} windows, in the report ${old.windows.length}` },
+    { name: "Every point of the map is the same", ok: judged(sameMap), found: `${result.map.llr.length} points, in the report ${old.map?.llr.length ?? 0}` },
     { name: "The flagged spans are the same", ok: judged(sameSpans), found: `${result.spans.length}, in the report ${old.spans.length}` },
+    { name: "The threshold and the model's error rates are the same", ok: judged(sameLimits), found: `threshold ${signed(result.threshold)}, in the report ${signed(old.threshold)}` },
+    { name: "The notes on reliability are the same", ok: judged(notesOf(old) === notesOf(result)), found: `${(result.notes ?? []).length}, in the report ${(old.notes ?? []).length}` },
   ];
+}
+
+/** Two manifests, but for what belongs to the server; one that is lacking can't be compared. */
+function sameFacts(old, now) {
+  if (!old || !now) return true;
+  const keys = new Set([...Object.keys(old), ...Object.keys(now)].filter((key) => !OF_THE_SERVER.includes(key)));
+  return [...keys].every((key) => JSON.stringify(old[key]) === JSON.stringify(now[key]));
+}
+
+/** What the values say: words and picture of an HTML report may have been changed around them. */
+export function recorded({ result }, isPage) {
+  const says = `Its values say: ${wordsOf(result).title}, ${percent(result.probability)} likely AI-generated.`;
+  return isPage ? `${says} The words and the picture of the page around them were not compared.` : says;
 }
 
 export function conclusion(checks) {
@@ -43,10 +68,12 @@ export function bindVerify(session) {
     if (!reportFile || !file) return say([el("p", { class: "error" }, "Choose both the report and the recording first.")]);
     $("verify-go").disabled = true;
     try {
-      const report = parseReport(await reportFile.text());
+      const text = await reportFile.text();
+      const report = parseReport(text);
       const outcome = await session.score({ file }, (state) => say([el("p", {}, progressWords(state))]));
       const checks = compareWithReport(report, outcome);
-      say([headline(conclusion(checks)), el("ul", { class: "checks" }, checks.map(checkRow))]);
+      const says = recorded(report, text.includes(EMBEDDED));
+      say([headline(conclusion(checks)), el("p", {}, says), el("ul", { class: "checks" }, checks.map(checkRow))]);
     } catch (error) {
       say([el("p", { class: "error" }, error.message)]);
     }
