@@ -77,6 +77,8 @@ def test_a_verdict_and_an_error_are_spoken(page: Page) -> None:
     expect(live).to_have_attribute("aria-live", "polite")
     verdict(page, FAKE)
     expect(live).to_contain_text(re.compile(r"Verdict for fake\.wav: Fake\. >\s99\s% likely AI-generated"))
+    verdict(page, REAL)
+    expect(live).to_contain_text("Verdict for real.wav: Real")
 
 
 def test_every_control_has_a_name(page: Page) -> None:

@@ -87,6 +87,25 @@ def test_a_recording_is_taken_from_the_microphone_and_analysed(page: Page) -> No
     expect(page.locator("#recording")).to_be_hidden()
 
 
+def test_a_second_click_while_the_browser_asks_starts_no_second_recording(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          window.asked = 0;
+          navigator.mediaDevices.getUserMedia = async (wanted) => {
+            window.asked += 1;
+            await new Promise((resolve) => setTimeout(resolve, 300));
+            return real(wanted);
+          };
+        }"""
+    )
+    page.locator("#record").dblclick()
+    expect(page.locator("#record-time")).to_have_text("0:01")
+    assert page.evaluate("window.asked") == 1
+    page.locator("#record-cancel").click()
+    expect(page.locator("#recording")).to_be_hidden()
+
+
 def test_a_recording_can_be_discarded(page: Page) -> None:
     page.locator("#record").click()
     expect(page.locator("#record-time")).to_have_text("0:01")
@@ -104,6 +123,11 @@ def test_a_refused_microphone_is_explained(page: Page) -> None:
     )
     page.locator("#record").click()
     expect(page.locator("#record-error")).to_contain_text("not allowed to use the microphone")
+    page.evaluate("() => delete navigator.mediaDevices.getUserMedia")
+    page.locator("#record").click()
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#record-error")).to_have_text("")
+    page.locator("#record-cancel").click()
 
 
 def test_several_files_are_worked_on_with_progress_each(page: Page) -> None:

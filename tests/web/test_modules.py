@@ -113,6 +113,12 @@ def test_certainty_is_never_shown_as_zero_or_a_hundred_percent(page: Page) -> No
     assert [text.replace("\xa0", " ") for text in shown] == ["< 1 %", "< 1 %", "50 %", "> 99 %", "> 99 %"]
 
 
+def test_a_duration_never_says_sixty_of_anything(page: Page) -> None:
+    seconds = (3.04, 59.97, 119.7, 3599.8, 7190, 3660)
+    shown = [call(page, "format", "return m.duration(x);", value).replace("\xa0", " ") for value in seconds]
+    assert shown == ["3.0 s", "1 min 0 s", "2 min 0 s", "1 h 0 min", "2 h 0 min", "1 h 1 min"]
+
+
 def test_retry_after_is_read_as_seconds_or_as_a_date(page: Page) -> None:
     body = "return m.retryAfterSeconds(x, Date.parse('Tue, 24 Nov 2026 10:00:00 GMT'));"
     headers = ["7", "Tue, 24 Nov 2026 10:00:30 GMT", "soon", None, "99999"]

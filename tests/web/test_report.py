@@ -17,7 +17,9 @@ from tests.web.conftest import (
     PHONE,
     REAL,
     Servers,
+    Tap,
     Upload,
+    analyse,
     verdict,
     wait_for_signal,
     wait_until,
@@ -106,6 +108,9 @@ def test_a_report_and_its_recording_match(page: Page, tmp_path: Path, button: st
     verdict(page, PARTLY)
     path = save(page, button, tmp_path)
     assert verify(page, path, _clip(tmp_path, PARTLY)).startswith("It matches")
+    said = page.locator("#verify-result").inner_text()
+    assert "Its values say: Inconclusive, 47" in said
+    assert ("were not compared" in said) == (button == "#report-html")
 
 
 def test_another_recording_does_not_match(page: Page, tmp_path: Path) -> None:
@@ -130,7 +135,40 @@ def _drop_span(report: dict[str, Any]) -> None:
     report["result"]["spans"].pop()
 
 
-@pytest.mark.parametrize("forge", [_forge_verdict, _forge_llr, _forge_window, _drop_span])
+def _forge_probability(report: dict[str, Any]) -> None:
+    report["result"]["probability"] = 0.02
+
+
+def _forge_map(report: dict[str, Any]) -> None:
+    report["result"]["map"]["probability"][5] = 0.02
+
+
+def _forge_threshold(report: dict[str, Any]) -> None:
+    report["result"]["threshold"] = 5
+
+
+def _forge_error_rates(report: dict[str, Any]) -> None:
+    report["manifest"]["operating_points"][0]["false_alarm"] = 0.001
+
+
+def _add_note(report: dict[str, Any]) -> None:
+    report["result"]["notes"].append({"code": "clipped", "message": "Much is clipped.", "effect": "none"})
+
+
+FORGERIES = [
+    _forge_verdict,
+    _forge_llr,
+    _forge_window,
+    _drop_span,
+    _forge_probability,
+    _forge_map,
+    _forge_threshold,
+    _forge_error_rates,
+    _add_note,
+]
+
+
+@pytest.mark.parametrize("forge", FORGERIES)
 def test_a_changed_report_does_not_match(
     page: Page, tmp_path: Path, forge: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -206,6 +244,17 @@ def test_the_session_survives_a_reload_without_its_sound(page: Page) -> None:
     expect(page.locator("#signal-note")).to_contain_text("no longer in this tab")
     expect(page.locator("#play")).to_be_disabled()
     assert page.evaluate(INK, "map") > 2
+
+
+def test_a_session_deleted_during_an_upload_stays_deleted(page: Page, tap: Tap) -> None:
+    tap.gate.clear()
+    analyse(page, FAKE)
+    expect(page.locator(".queue-state")).to_contain_text("Listening")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#clear").click()
+    tap.gate.set()
+    page.wait_for_timeout(500)
+    expect(page.locator(".queue-item")).to_have_count(0)
 
 
 def test_the_session_is_in_this_tab_only_and_deletable(page: Page, address: str) -> None:

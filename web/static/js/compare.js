@@ -5,7 +5,7 @@ import { describeClip } from "./facts.js";
 import { duration, percent, plural, shortHash, signed } from "./format.js";
 import { paint } from "./picture.js";
 import { entryOf, parseReport } from "./report.js";
-import { Signal } from "./signal.js";
+import { LONGEST_S, Signal } from "./signal.js";
 import { flaggedShare, kindOf, wordsOf } from "./words.js";
 
 const SIDES = ["a", "b"];
@@ -17,11 +17,12 @@ export function bindCompare(session) {
     sides.forEach((select) => fillSelect(select, done));
     // Two of the same say nothing: until someone chooses, the newest stands beside the one before it.
     if (sides[0].value === sides[1].value && done.length > 1) sides[1].value = done.find((entry) => entry.id !== sides[0].value).id;
-    render(sides.map((select) => session.find(select.value)));
+    // Unseen, it would decode both recordings and speak over the verdict.
+    if (location.hash === "#compare") render(sides.map((select) => session.find(select.value)));
   };
   sides.forEach((select) => select.addEventListener("change", () => render(sides.map((s) => session.find(s.value)))));
   for (const event of ["done", "gone"]) session.addEventListener(event, refresh);
-  window.addEventListener("hashchange", () => location.hash === "#compare" && refresh());
+  window.addEventListener("hashchange", refresh);
   $("compare-open").addEventListener("click", () => $("compare-file").click());
   $("compare-file").addEventListener("change", async () => {
     try {
@@ -89,7 +90,7 @@ function panel(entry) {
 async function drawPanel(entry, canvas) {
   const { context, box } = fit(canvas);
   paint(context, box, entry, null, 1);
-  if (!entry.file) return;
+  if (!entry.file || entry.result.duration_s > LONGEST_S) return;
   const signal = await Signal.open(entry.file).catch(() => null);
   if (!signal) return;
   const peaks = await signal.peaks({ start: 0, end: entry.result.duration_s }, box.w);

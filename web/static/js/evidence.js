@@ -6,14 +6,13 @@ import { drawRamp } from "./palette.js";
 import { Player } from "./player.js";
 import { probabilityOf, sigmoid, wrongSentence } from "./rates.js";
 import { drawScale } from "./scale.js";
-import { Signal } from "./signal.js";
+import { LONGEST_S, Signal } from "./signal.js";
 import { fillSpans } from "./spans.js";
 import { Stage } from "./stage.js";
 import { ScoreTable } from "./table.js";
 import { Trade } from "./trade.js";
 import { kindOf, LIMITS, oddsSentence, priorSentence, wordsOf } from "./words.js";
 
-const LONGEST_PICTURE_S = 100 * 60; // a longer clip would need more memory than a browser tab gets
 
 export class Evidence {
   constructor() {
@@ -90,7 +89,7 @@ export class Evidence {
     this.signal = null;
     this.#note("");
     if (!entry.file) return this.#note("The recording itself is no longer in this tab. Choose the file again to hear and see it.");
-    if (entry.result.duration_s > LONGEST_PICTURE_S) return this.#note("Over 100 minutes: the map is shown without waveform and spectrogram.");
+    if (entry.result.duration_s > LONGEST_S) return this.#note("Over 100 minutes: the map is shown without waveform and spectrogram.");
     try {
       const signal = await Signal.open(entry.file);
       if (this.entry !== entry) return signal.close();

@@ -9,6 +9,7 @@ const FLOOR_DB = -60;
 export function bindRecording(onFiles) {
   const recorder = new Recorder();
   const levels = [];
+  let busy = false; // a browser may ask for leave, and a second click must not start a second recording
 
   const render = () => {
     $("record").setAttribute("aria-pressed", String(recorder.recording));
@@ -16,13 +17,18 @@ export function bindRecording(onFiles) {
     setIcon($("record"), recorder.recording ? "stop" : "mic", recorder.recording ? "Stop and analyse" : "Record");
     $("recording").hidden = !recorder.recording;
   };
+  const alone = (work) => async () => {
+    if (busy) return;
+    busy = true;
+    await work().finally(() => (busy = false));
+  };
   const finish = async () => {
     const file = await recorder.stop();
     render();
     if (file) onFiles([file]);
   };
-  $("record").addEventListener("click", async () => {
-    if (recorder.recording) return finish();
+  const begin = async () => {
+    $("record-error").textContent = "";
     try {
       levels.length = 0;
       await recorder.start();
@@ -32,13 +38,15 @@ export function bindRecording(onFiles) {
       $("record-error").textContent = error.message;
     }
     render();
-  });
-  $("record-cancel").addEventListener("click", async () => {
+  };
+  const discard = async () => {
     await recorder.discard();
     render();
     $("record").focus();
-  });
-  recorder.addEventListener("full", finish);
+  };
+  $("record").addEventListener("click", alone(() => (recorder.recording ? finish() : begin())));
+  $("record-cancel").addEventListener("click", alone(discard));
+  recorder.addEventListener("full", alone(finish));
   recorder.addEventListener("level", ({ detail }) => {
     levels.push(detail.peak);
     $("record-time").textContent = clock(detail.seconds, 0);

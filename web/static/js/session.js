@@ -18,7 +18,9 @@ export class Session extends EventTarget {
     this.dispatchEvent(new CustomEvent(name, { detail: entry }));
   }
 
+  /** Of an entry that was removed meanwhile no one is told. */
   #set(entry, changes) {
+    if (!this.entries.includes(entry)) return;
     Object.assign(entry, changes);
     this.#tell("change", entry);
   }
@@ -130,6 +132,7 @@ export class Session extends EventTarget {
   }
 
   #finish(entry, changes) {
+    if (!this.entries.includes(entry)) return;
     Object.assign(entry, changes, { status: "done" });
     this.#keep();
     this.#tell("change", entry);

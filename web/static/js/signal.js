@@ -2,6 +2,7 @@
 import { decode } from "./decode.js";
 
 const RATE_HZ = 16_000; // what the model hears; also keeps an hour at 115 MB
+export const LONGEST_S = 100 * 60; // a longer clip would need more memory than a browser tab gets
 const PART_SAMPLES = 1 << 20;
 
 const breathe = () => new Promise((resolve) => setTimeout(resolve));
