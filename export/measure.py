@@ -12,10 +12,10 @@ import numpy as np
 
 from serving.detector import Detector
 from serving.whole import write_whole
-from training.datasets import Clip, data_fingerprint
+from training.datasets import Clip, data_fingerprint, relative_names
 from training.judging import judge
 
-CODE = 1  # raise where a change to decoding, windowing or pooling makes kept scores stale
+CODE = 2  # raise where a change to decoding, windowing or pooling makes kept scores stale
 
 
 class MeasureError(Exception):
@@ -28,7 +28,7 @@ class ClipScores:
 
     sha256: str
     fingerprint: str
-    names: list[str]
+    names: list[str]  # from the clips' common folder
     spoof: list[bool]
     source: list[str]
     attack: list[str]
@@ -63,10 +63,11 @@ def _score_all(
         raise MeasureError(
             f"{len(failed)} of {len(clips)} clips can't be scored, first {first}; check the data"
         )
+    named = dict(zip((clip.path for clip in clips), relative_names(clips), strict=True))
     return ClipScores(
         sha256,
         fingerprint,
-        names=[str(one.clip.path) for one in judged],
+        names=[named[one.clip.path] for one in judged],
         spoof=[one.clip.label == "spoof" for one in judged],
         source=[one.clip.source for one in judged],
         attack=[one.clip.attack for one in judged],

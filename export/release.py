@@ -24,7 +24,7 @@ from serving.errors import ClipError
 from serving.manifest import Manifest
 from serving.whole import sha256_of
 from training import metrics
-from training.datasets import Clip, DataError, read
+from training.datasets import Clip, NoSplit, read
 from training.robustness import choose
 
 REPORTED = ("dev", "test")
@@ -38,7 +38,7 @@ def release(
 ) -> Version:
     """Exports a run, measures the file on dev and test of `data` (else of the run's data), registers it.
 
-    Raises ExportError or DataError where `int8` is asked for and there are no train clips for its scales.
+    Raises DataError where the data can't be read or has neither split, and as `quantised` does for `int8`.
     """
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = read_checkpoint(fetch_checkpoint(run_id, Path(folder)))
@@ -70,7 +70,7 @@ def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manif
     for split in REPORTED:
         try:
             clips = read(data, split)
-        except DataError:
+        except NoSplit:
             continue  # evaluation sets have no dev, small sets no test
         scores = score(model, sha256_of(model), clips, cache, split)
         entries.append(_entry(data, split, scores, manifest.threshold))
@@ -78,6 +78,8 @@ def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manif
             points = operating_points(np.array(scores.llr), np.array(scores.spoof))
         else:
             reference = {**reference, "histograms": live_reference(model, clips)}
+    if not entries:
+        raise NoSplit(f"{data} has none of the splits {', '.join(REPORTED)}; a version is measured on them.")
     return dataclasses.replace(manifest, metrics=entries, operating_points=points, reference=reference)
 
 

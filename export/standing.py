@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import tempfile
@@ -21,7 +22,7 @@ from export.versions import Version
 from serving.detector import Detector
 from serving.whole import sha256_of, write_whole
 from training import metrics
-from training.datasets import Clip, DataError, data_fingerprint, read
+from training.datasets import Clip, NoSplit, data_fingerprint, read
 from training.robustness import choose
 
 SPLITS = ("dev", "test")
@@ -48,15 +49,13 @@ class Standing:
 
 
 def splits_of(data: Path) -> dict[str, list[Clip]]:
-    """The splits that the data has, dev and test; raises DataError where it has neither."""
-    found, trouble = {}, None
+    """The splits that the data has, dev and test; raises DataError where it has neither or can't be read."""
+    found = {}
     for split in SPLITS:
-        try:
+        with contextlib.suppress(NoSplit):
             found[split] = read(data, split)
-        except DataError as error:
-            trouble = error
-    if not found and trouble is not None:
-        raise trouble
+    if not found:
+        raise NoSplit(f"{data} has none of the splits {', '.join(SPLITS)}; versions are compared on them.")
     return found
 
 

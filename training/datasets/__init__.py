@@ -21,7 +21,15 @@ from training.datasets import (
     protocol,
     wavefake,
 )
-from training.datasets.clip import AUDIO_SUFFIXES, SPLITS, Clip, DataError, data_fingerprint
+from training.datasets.clip import (
+    AUDIO_SUFFIXES,
+    SPLITS,
+    Clip,
+    DataError,
+    NoSplit,
+    data_fingerprint,
+    relative_names,
+)
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -29,9 +37,11 @@ __all__ = [
     "SPLITS",
     "Clip",
     "DataError",
+    "NoSplit",
     "data_fingerprint",
     "read",
     "reader_of",
+    "relative_names",
 ]
 
 # PartialSpoof before the plain folder, and the plain folder last: it recognises the least.
@@ -52,14 +62,14 @@ READERS: tuple[ModuleType, ...] = (
 def read(data: Path, split: str) -> list[Clip]:
     """Clips of one split ("train", "dev" or "test"), sorted by path.
 
-    Raises DataError when the path is not there, is laid out like no known corpus, names files that are
-    missing, or has no clip of the split.
+    Raises NoSplit when it has no clip of the split, and DataError when the path is not there, is laid out
+    like no known corpus, or names files that are missing.
     """
     if split not in SPLITS:
         raise DataError(f"Split is {split!r}; expected one of {', '.join(SPLITS)}.")
     clips: list[Clip] = reader_of(data).read(data, split)
     if not clips:
-        raise DataError(
+        raise NoSplit(
             f"{data} has no clips for split {split!r}; expected at least one. Look at the folder or protocol."
         )
     return sorted(clips, key=lambda clip: str(clip.path))

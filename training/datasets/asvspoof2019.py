@@ -8,7 +8,7 @@ Protocol line: speaker, file, -, attack, key. The folder LA or the one above it 
 
 from pathlib import Path
 
-from training.datasets.clip import Clip, DataError, label_of, make_clip, present
+from training.datasets.clip import Clip, DataError, NoSplit, label_of, make_clip, present
 
 LAYOUT = "ASVspoof 2019 LA: ASVspoof2019_LA_cm_protocols/ and ASVspoof2019_LA_{train,dev,eval}/flac/"
 PROTOCOLS = "ASVspoof2019_LA_cm_protocols"
@@ -32,9 +32,7 @@ def read(data: Path, split: str) -> list[Clip]:
 def read_lines(protocol: Path, audio: Path, suffix: str, source: str, split: str) -> list[Clip]:
     """Clips of a 2019-style protocol (speaker, file, -, attack, key), which PartialSpoof shares."""
     if not protocol.is_file():
-        raise DataError(
-            f"{protocol} does not exist; the {split} split needs it. Unpack the corpus' protocols."
-        )
+        raise NoSplit(f"{protocol} does not exist; the {split} split needs it. Unpack the corpus' protocols.")
     clips = []
     for number, line in enumerate(protocol.read_text().splitlines(), start=1):
         fields = line.split()

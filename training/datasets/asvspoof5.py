@@ -9,7 +9,7 @@ attack, key, -.
 
 from pathlib import Path
 
-from training.datasets.clip import Clip, DataError, label_of, make_clip, present
+from training.datasets.clip import Clip, DataError, NoSplit, label_of, make_clip, present
 
 LAYOUT = (
     "ASVspoof 5: ASVspoof5.train.tsv, .dev.track_1.tsv, .eval.track_1.tsv and flac_T/, flac_D/, flac_E_eval/"
@@ -34,7 +34,7 @@ def read(data: Path, split: str) -> list[Clip]:
     name, folder, archive = PARTS[split]
     protocol = next((data / top / name for top in PROTOCOL_FOLDERS if (data / top / name).is_file()), None)
     if protocol is None:
-        raise DataError(
+        raise NoSplit(
             f"{data} lacks {name}, which lists the {split} split. Unpack ASVspoof5_protocols.tar.gz there."
         )
     audio = data / folder if (data / folder).is_dir() else data / archive / folder

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ LABELS = {
     "spoof": "spoof",
     "fake": "spoof",
 }
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"})
 REAL_ATTACK = "-"  # attack of a clip that no generator made
 DEV_PERCENT, TEST_PERCENT = 10, 10  # of groups, where a corpus has no official splits
 
@@ -22,6 +22,10 @@ DEV_PERCENT, TEST_PERCENT = 10, 10  # of groups, where a corpus has no official 
 class DataError(ValueError):
     """A corpus is not as its reader expects; the message says what was found, what was expected and what to
     do."""
+
+
+class NoSplit(DataError):
+    """The corpus is as its reader expects, but has no clips for the split."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def hashed_split(group: str) -> str:
 def only_test(split: str, corpus: str) -> None:
     """Raise DataError unless split is "test", for corpora that their authors made for evaluation alone."""
     if split != "test":
-        raise DataError(
+        raise NoSplit(
             f"{corpus} is an evaluation set: it has a test split only, {split!r} was asked for. "
             "To train on it, list the clips you choose in a protocol TSV."
         )
@@ -100,13 +104,18 @@ def data_fingerprint(clips: Iterable[Clip]) -> str:
     them.
     """
     clips = list(clips)
+    lines = (
+        f"{name}\t{clip.label}\t{clip.path.stat().st_size}\n"
+        for name, clip in zip(relative_names(clips), clips, strict=True)
+    )
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def relative_names(clips: Sequence[Clip]) -> list[str]:
+    """Each clip's path from the clips' common folder: the same wherever the corpus lies, however it is
+    spelt.
+    """
     if not clips:
-        return hashlib.sha256(b"").hexdigest()
+        return []
     root = os.path.commonpath([clip.path.parent.absolute() for clip in clips])
-    lines = sorted(_fingerprint_line(clip, root) for clip in clips)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _fingerprint_line(clip: Clip, root: str) -> str:
-    name = Path(os.path.relpath(clip.path.absolute(), root)).as_posix()
-    return f"{name}\t{clip.label}\t{clip.path.stat().st_size}\n"
+    return [Path(os.path.relpath(clip.path.absolute(), root)).as_posix() for clip in clips]

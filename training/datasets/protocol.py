@@ -8,7 +8,7 @@ holds them.
 import csv
 from pathlib import Path
 
-from training.datasets.clip import SPLITS, Clip, DataError, label_of, make_clip, present
+from training.datasets.clip import SPLITS, Clip, DataError, NoSplit, label_of, make_clip, present
 
 LAYOUT = "protocol: FILE.tsv with columns file and label, or a folder with train.tsv, dev.tsv, test.tsv"
 REQUIRED = ("file", "label")
@@ -50,7 +50,7 @@ def _file_for(data: Path, split: str) -> Path:
     else:
         file = data.with_name(f"{split}.tsv")
     if not file.is_file():
-        raise DataError(
+        raise NoSplit(
             f"{data} has no {split} split: expected {file} or a `split` column. Write that protocol."
         )
     return file
