@@ -54,12 +54,14 @@ class Change:
 
 
 def read(folder: Path) -> list[Change]:
-    """All changes, oldest first; raises HistoryError where a line was altered, removed or cut short."""
+    """All changes, oldest first; raises HistoryError where one was cut short, or one before the newest was
+    altered or removed.
+    """
     path = folder / NAME
     if not path.exists():
         return []
     changes, seal = [], ""
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         try:
             facts = json.loads(line)
             found = facts.pop("seal")
@@ -76,14 +78,20 @@ def read(folder: Path) -> list[Change]:
     return changes
 
 
+def _lines(path: Path) -> list[str]:
+    """A line feed alone ends a change: a reason may hold other separators."""
+    text = path.read_text("utf-8").removesuffix("\n")
+    return text.split("\n") if text else []
+
+
 def append(folder: Path, change: Change) -> None:
     """Adds the change unless it is there already."""
     if any(entry.id == change.id for entry in read(folder)):
         return
     path = folder / NAME
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    lines = _lines(path) if path.exists() else []
     facts = {**dataclasses.asdict(change), "seal": sha256_of(lines[-1].encode()) if lines else ""}
-    lines.append(json.dumps(facts, ensure_ascii=False))
+    lines.append(json.dumps(facts))
     write_whole(path, ("\n".join(lines) + "\n").encode())
 
 

@@ -83,8 +83,8 @@ def _json(path: Path) -> dict[str, Any]:
 def _history(folder: Path) -> list[dict[str, Any]]:
     """The audit log, newest first; `make history` checks its seals."""
     try:
-        lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in reversed(lines)]
+        lines = (folder / "history.jsonl").read_text("utf-8").split("\n")
+        return [json.loads(line) for line in reversed(lines) if line]
     except (OSError, ValueError):
         return []
 

@@ -130,6 +130,12 @@ def test_an_edited_log_is_noticed(desk: Desk, register: RegisterTiny) -> None:
         history.read(desk.folder)
 
 
+def test_any_text_may_be_a_reason(desk: Desk, register: RegisterTiny) -> None:
+    reason = "pasted\u2028from\x85a page\nwith \u201cquotes\u201d"
+    promote(desk, register(), GOOD, "", reason=reason)
+    assert [change.reason for change in history.read(desk.folder)] == [reason]
+
+
 def test_log_lines_are_json_that_name_both_sides(desk: Desk, register: RegisterTiny) -> None:
     version = register()
     promote(desk, version, GOOD, "")
