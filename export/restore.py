@@ -1,6 +1,6 @@
 """An exported file -> a run that training can go on from, where the run that it came from is gone.
 
-    python -m export.restore --data corpus/train.tsv --part encoder --set layers=3
+    python -m export.restore --data corpus/train.tsv --part encoder --set layers=3 full_rate=2
 
 Norms that export folded into their convolutions come back as shifts; weights kept in integers or float16 come
 back as rounded as they are. The run is calibrated on dev anew.
@@ -9,11 +9,13 @@ back as rounded as they are. The run is calibrated on dev anew.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import numpy_helper
 from torch import nn
@@ -23,8 +25,10 @@ from export.to_onnx import ExportError, manifest_of
 from serving.models import BUNDLE
 from training import models
 from training.derived import record
+from training.encoder import EncoderNet
 from training.train import settings
 
+LAYER = re.compile(r".*/trunk/layers\.\d+/up/MatMul")
 ARCHITECTURES = {"encoder": "encoder", "small": "rescnn"}  # of the parts of a fused network
 
 
@@ -68,11 +72,35 @@ def _plain_norms(network: nn.Module) -> dict[str, np.ndarray]:
     return found
 
 
+def _tokens(graph: onnx.ModelProto, window_samples: int) -> list[int]:
+    """How many tokens of a window each of the encoder's layers sees: no weight's shape says so."""
+    ends = [node.output[0] for node in graph.graph.node if LAYER.fullmatch(node.name)]
+    opened = onnx.ModelProto()
+    opened.CopyFrom(graph)
+    opened.graph.output.extend(
+        onnx.helper.make_tensor_value_info(e, onnx.TensorProto.FLOAT, None) for e in ends
+    )
+    session = onnxruntime.InferenceSession(opened.SerializeToString(), providers=["CPUExecutionProvider"])
+    window = np.random.default_rng(0).normal(0, 0.1, (1, window_samples)).astype(np.float32)
+    return [found.shape[1] for found in session.run(ends, {"waveform": window})]
+
+
+def _check_tokens(network: EncoderNet, graph: onnx.ModelProto) -> None:
+    """Raises ExportError where the file's layers see other numbers of tokens than the network's."""
+    there = _tokens(graph, network.window_samples)
+    here = [state.shape[1] for state in network.states(torch.zeros(1, network.window_samples))[1:]]
+    if here != there:
+        raise ExportError(
+            f"The file's layers see {there} tokens of a window, those of these settings {here}; "
+            "give the full_rate of the run that it came from with --set"
+        )
+
+
 @torch.no_grad()
 def restore(network: nn.Module, model: bytes, part: str) -> None:
     """Set an encoder's or a rescnn's weights in place to those of an exported file.
 
-    Raises ExportError where the file lacks one or holds another shape.
+    Raises ExportError where the file lacks one, holds another shape or runs its layers at another rate.
     """
     graph = onnx.load_from_string(floated(model))
     widen(graph)
@@ -91,6 +119,8 @@ def restore(network: nn.Module, model: bytes, part: str) -> None:
                 "give the settings of the run that it came from with --set"
             )
         target.copy_(torch.from_numpy(np.array(value)))
+    if isinstance(network, EncoderNet):
+        _check_tokens(network.eval(), graph)
 
 
 def run(path: Path, part: str, changes: list[str], data: Path, name: str) -> str:

@@ -76,6 +76,13 @@ def test_weights_in_integers_come_back_rounded(fused: torch.nn.Module, exact: by
     assert largest_change(other, fused.network.encoder) < 0.2 * before
 
 
+def test_another_rate_is_refused(exact: bytes) -> None:
+    """It changes no weight's shape."""
+    config = TrainConfig(architecture="encoder", **(SHAPE | {"full_rate": -1}))
+    with pytest.raises(ExportError, match=r"see \[96, 48\] tokens.*\[96, 96\].*full_rate"):
+        restore(build(config.as_dict()).network, exact, "encoder")
+
+
 def test_another_shape_is_refused(exact: bytes) -> None:
     config = TrainConfig(architecture="encoder", **(SHAPE | {"layers": 3}))
     with pytest.raises(ExportError, match=r"nothing for encoder .*layers\.2.*--set"):
