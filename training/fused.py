@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.encoder import EncoderNet
 from training.features import cut
@@ -18,9 +17,6 @@ class FusedNet(nn.Module):
         self.window_samples = encoder.window_samples
         self.register_buffer("window_weight", torch.ones(2))
         self.register_buffer("frame_weight", torch.ones(2))
-        frames = encoder.window_samples // encoder.frame_hop_samples
-        # The CNN has no frames at a window's edges, where its field would leave the window.
-        self.side = (frames - small.frames_per_window) // 2
 
     def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits, and what the encoder judges windows by: (B, W, its width)."""
@@ -28,9 +24,8 @@ class FusedNet(nn.Module):
         windows = cut(waveform, self.window_samples, self.window_samples)
         first, first_frame, statistics = self.encoder.with_statistics(waveform)
         second, second_frame = self.small(windows.reshape(-1, self.window_samples))
-        edges = functional.pad(second_frame[:, None], (self.side, self.side), mode="replicate")
         window = self.window_weight[0] * first + self.window_weight[1] * second.reshape(batch, -1)
-        frame = self.frame_weight[0] * first_frame + self.frame_weight[1] * edges.reshape(batch, -1)
+        frame = self.frame_weight[0] * first_frame + self.frame_weight[1] * second_frame.reshape(batch, -1)
         return window, frame, statistics
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:

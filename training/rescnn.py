@@ -37,8 +37,8 @@ class Residual(nn.Module):
 
 
 class ResCnn(nn.Module):
-    """(B, N) -> window logits (B, W) and frame logits (B, F); frames of 40 ms, windows pooled from the
-    frames inside them.
+    """(B, N) -> window logits (B, W) and frame logits (B, F); frame f is of the 40 ms from f * 40 ms on,
+    windows are pooled from the frames inside them.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class ResCnn(nn.Module):
         self.window_samples, self.hop_samples = window_samples, hop_samples
         self.frames_per_window = self._count(window_samples)
         self.frames_per_hop = hop_samples // self.frame_hop_samples
+        # At the edges, where the field would leave the input, the outermost frame is held.
+        self.side = (window_samples // self.frame_hop_samples - self.frames_per_window) // 2
 
     def _count(self, samples: int) -> int:
         with torch.no_grad():
@@ -103,4 +105,5 @@ class ResCnn(nn.Module):
         windows = (
             torch.div(waveform.shape[1] - self.window_samples, self.hop_samples, rounding_mode="floor") + 1
         )
-        return self.window(torch.cat([mean, deviation], dim=1))[:, 0, :windows], self.frame(x)[:, 0]
+        frame = functional.pad(self.frame(x), (self.side, self.side), mode="replicate")
+        return self.window(torch.cat([mean, deviation], dim=1))[:, 0, :windows], frame[:, 0]
