@@ -94,7 +94,7 @@ class Detector:
         seen = _Counter(blocks)
         starts = [np.zeros(0, np.int64)]
         by_window = {name: [np.zeros(0, np.float32)] for name in self._outputs if name != FRAMES}
-        frames = _FrameTrack(self.manifest.frame_hop_samples)
+        frames = FrameTrack(self.manifest.frame_hop_samples)
         pieces = chunks(seen, window, hop, max_windows or windows_a_call(self.manifest))
         for chunk, outputs in _in_order(self._run, pieces, self._threads):
             starts.append(chunk.start_sample + hop * np.arange(len(outputs[WINDOWS]), dtype=np.int64))
@@ -175,7 +175,7 @@ class _Counter:
             yield block
 
 
-class _FrameTrack:
+class FrameTrack:
     """Frames of overlapping chunks -> one row of frames; what two chunks cover is taken from the first."""
 
     def __init__(self, frame_hop: int) -> None:

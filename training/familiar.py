@@ -23,7 +23,7 @@ from training.encoder import EncoderNet
 from training.novelty import Novelty
 from training.outcome import folder_of
 from training.pool import CACHE, VARIANTS, Pool, pool
-from training.scoring import by_chunk
+from training.scoring import cut
 
 AXES = 64
 BATCHES = 250
@@ -48,7 +48,8 @@ def _of_clips(encoder: EncoderNet, novelty: Novelty, held: Pool, count: int, con
         return novelty(encoder.with_statistics(waveform)[2])[0]
 
     def mean(index: int, variant: str) -> Tensor:
-        return torch.cat(by_chunk(of_windows, held.get(index, variant), config)).mean()
+        parts = cut(held.get(index, variant), config)
+        return torch.cat([of_windows(torch.from_numpy(part.samples)[None]) for part in parts]).mean()
 
     return torch.stack([mean(index, variant) for variant in VARIANTS for index in range(count)])
 

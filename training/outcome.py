@@ -151,8 +151,9 @@ def save(
     clips: list[Clip],
     described: Facts,
     path: Path,
-) -> None:
-    """Calibrate on these clips in every variant and write the checkpoint that export reads.
+) -> np.ndarray:
+    """Calibrate on these clips in every variant and write the checkpoint that export reads; the LLRs (clips,)
+    of the clips as they are.
 
     Clips come to users through codecs: LLRs fitted to clean clips alone are too sure, and so are thresholds.
     """
@@ -165,12 +166,12 @@ def save(
     llr = maps.window(heard["plain"].clip())
     mlflow.log_metrics(figures(llr, np.array([c.label == "spoof" for c in clips])))
     torch.save({"config": config.as_dict(), "model": detector.state_dict(), "manifest": manifest}, path)
+    return llr
 
 
-def log_plots(logits: Logits, clips: list[Clip]) -> None:
-    """Score histogram, DET and reliability of the dev split as artefacts."""
+def log_plots(llr: np.ndarray, clips: list[Clip]) -> None:
+    """Score histogram, DET and reliability of the dev split's LLRs (clips,) as artefacts."""
     spoof = np.array([c.label == "spoof" for c in clips])
-    llr = calibrated(logits, clips).window(logits.clip())
     for name, draw in (("scores", plots.scores), ("det", plots.det), ("reliability", plots.reliability)):
         mlflow.log_figure(draw(llr, spoof), f"plots/{name}.png")
 
@@ -179,9 +180,9 @@ def leave(network: nn.Module, config: TrainConfig, dev: list[Clip], described: F
     """Calibrate on dev, put checkpoint and plots into the active run, and say its id."""
     found = heard(network, pool([dev], CACHE), len(dev), config)
     path = folder_of(run_id) / tracking.CHECKPOINT
-    save(network, config, found, dev, described, path)
+    llr = save(network, config, found, dev, described, path)
     mlflow.log_artifact(str(path))
-    log_plots(found["plain"], dev)
+    log_plots(llr, dev)
     print(f"run {run_id}")
 
 

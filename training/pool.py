@@ -17,8 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from serving.audio import SAMPLE_RATE, load
+from serving.errors import ClipError
 from training.augment import codec
-from training.datasets import Clip, data_fingerprint
+from training.datasets import Clip, DataError, data_fingerprint
 
 LONGEST = 8 * SAMPLE_RATE  # of a longer clip the pool keeps a stretch of this length, drawn once per variant
 CACHE = Path("data/pool")
@@ -49,7 +50,10 @@ class Pool:
 
 def _prepare(clip: Clip, variant: str) -> np.ndarray:
     rng = np.random.default_rng(list(hashlib.sha256(f"{clip.path}{variant}".encode()).digest()))
-    samples = load(clip.path)
+    try:
+        samples = load(clip.path)
+    except ClipError as error:
+        raise DataError(f"{clip.path}: {error.message} Mend or remove the clip.") from None
     start = int(rng.integers(0, max(1, len(samples) - LONGEST + 1)))
     samples = samples[start : start + LONGEST]
     if variant == "coded":

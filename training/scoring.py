@@ -1,21 +1,21 @@
-"""A torch network over pooled clips -> logits per window and frame, cut by serving's own window rule; for
-dev in training.
+"""A torch network over pooled clips -> logits per window and frame, cut and joined by serving's own rules;
+for dev in training.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from serving.audio import chunks
+from serving.chunking import Chunk, chunks
+from serving.detector import FrameTrack
+from training import models
 from training.config import TrainConfig
 from training.pool import VARIANTS, Pool
 
 MAX_WINDOWS = 64
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,9 @@ class Logits:
         return Logits(self.window + other.window, self.frame + other.frame)
 
 
-def by_chunk(work: Callable[[torch.Tensor], T], samples: np.ndarray, config: TrainConfig) -> list[T]:
-    """What `work` makes of each chunk (1, N) that serving cuts a clip (N,) into."""
-    parts = chunks([samples], config.window_samples, config.hop_samples, MAX_WINDOWS)
-    return [work(torch.from_numpy(part.samples)[None]) for part in parts]
+def cut(samples: np.ndarray, config: TrainConfig) -> Iterator[Chunk]:
+    """The chunks that serving cuts a clip (N,) into."""
+    return chunks([samples], config.window_samples, config.hop_samples, MAX_WINDOWS)
 
 
 @torch.no_grad()
@@ -44,11 +43,14 @@ def score(network: nn.Module, pool: Pool, count: int, config: TrainConfig, varia
     network.eval()
     windows, frames = [], []
     for index in range(count):
-        results = by_chunk(network, pool.get(index, variant), config)
-        windows.append(np.concatenate([w[0].numpy() for w, _ in results]))
-        frames.append(
-            np.concatenate([f[0].numpy() if f is not None else np.zeros(0, np.float32) for _, f in results])
-        )
+        samples, track, found = pool.get(index, variant), FrameTrack(models.FRAME_HOP_SAMPLES), []
+        for part in cut(samples, config):
+            window, frame = network(torch.from_numpy(part.samples)[None])
+            found.append(window[0].numpy())
+            if frame is not None:
+                track.add(part.start_sample, frame[0].numpy())
+        windows.append(np.concatenate(found))
+        frames.append(track.joined(len(samples)))
     return Logits(windows, frames)
 
 

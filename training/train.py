@@ -5,6 +5,7 @@ python -m training.train --data corpus/train.tsv --architecture encoder --set ep
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import mlflow
@@ -12,7 +13,7 @@ import torch
 
 from training import sample, tracking
 from training.config import PRESETS, TrainConfig, configure
-from training.datasets import read
+from training.datasets import DataError, read
 from training.fitting import fit
 from training.outcome import facts, folder_of, leave
 
@@ -84,7 +85,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     config = settings([*([] if args.data else SMOKE), *args.set], args.architecture)
     data = args.data or sample.make(sample.DEFAULT)
-    run(config, data, args.extra, args.twins, args.name or args.architecture, args.start, args.teacher)
+    try:
+        run(config, data, args.extra, args.twins, args.name or args.architecture, args.start, args.teacher)
+    except DataError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
