@@ -81,6 +81,7 @@ class Job:
     llr: float
     verdict: str
     seconds: float
+    sha256: str  # of the served model
 
 
 class Shadow:
@@ -113,7 +114,8 @@ class Shadow:
             self._count("too_long")
             return
         verdict = detection.verdict
-        job = Job(samples, verdict.llr, verdict.verdict, max(0.0, seconds - clip.decoding_s))
+        scoring_s = max(0.0, seconds - clip.decoding_s)
+        job = Job(samples, verdict.llr, verdict.verdict, scoring_s, detection.model["sha256"])
         with self._starting:  # several clips may be scored at a time, and be the first together
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
@@ -142,7 +144,10 @@ class Shadow:
             self._count("dropped")
             return
         try:
-            answer = self._ready().score(job.samples)
+            challenger = self._ready()
+            if challenger.facts.get("sha256") == job.sha256:
+                return  # it was promoted: agreeing with itself says nothing
+            answer = challenger.score(job.samples)
             self._note(job, str(answer["verdict"]), float(answer["llr"]), float(answer["seconds"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._end()

@@ -82,6 +82,19 @@ def test_a_challenger_that_decides_otherwise_disagrees(shadowed: Shadowed) -> No
     assert wait_for(client, 1, "disagreed")["agreement"] == 0.0
 
 
+def test_a_challenger_that_was_promoted_is_not_compared_with_itself(
+    shadowed: Shadowed, tmp_path: Path
+) -> None:
+    client = shadowed(content=write_model(tmp_path / "same.onnx").read_bytes())
+    service = client.application.extensions["bonafide"]
+    for _ in range(2):
+        detect(client)
+    while not service.shadow._jobs.empty():
+        time.sleep(0.02)
+    service.shadow.stop()
+    assert sum(state(client)["outcomes"].values()) == 0
+
+
 def test_without_a_share_nothing_is_held_and_nothing_started(shadowed: Shadowed) -> None:
     client = shadowed(share=0.0)
     detect(client)
