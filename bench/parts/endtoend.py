@@ -8,7 +8,7 @@ from bench.plan import Bench
 from bench.recipes import OURS
 from bench.stats import Goal, Spread, ratios, spread
 
-WARM_UP = 4  # requests, so that both threads or workers have scored
+WARM_UP_S, WARM_UP_CONNECTIONS = 2.0, 4  # so that every thread and every process has scored
 LEAST = {"seed": 10.0, "mlflow": 7.0, "litserve": 1.0, "bentoml": 1.0, "fastapi": 1.0}
 
 
@@ -18,7 +18,7 @@ def run(bench: Bench) -> dict[str, Any]:
         raise RuntimeError(f"Our own server did not start: {bench.fleet.problems.get(OURS)}")
     result: dict[str, Any] = {"formats": {}, "missing": dict(bench.fleet.problems), "goals": []}
     for server in servers:
-        client.in_turn(server, bench.clips.content("wav"), "wav", WARM_UP)
+        client.closed_loop(server, bench.clips.content("wav"), WARM_UP_CONNECTIONS, WARM_UP_S)
     for container in bench.plan.containers:
         result["formats"][container] = _format(bench, servers, container)
     result["pss_mb"] = {server.name: round(processes.pss_mb(server.pid), 1) for server in servers}

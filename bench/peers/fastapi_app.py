@@ -1,11 +1,12 @@
 """The detector behind FastAPI and uvicorn."""
 
+from anyio import CapacityLimiter, to_thread
 from common import Model
 from fastapi import FastAPI, Request
-from starlette.concurrency import run_in_threadpool
 
 app = FastAPI()
 model = Model()
+one = CapacityLimiter(1)  # clip at a time in each of the two processes, as the other servers do
 
 
 @app.get("/ready")
@@ -15,4 +16,4 @@ def ready() -> dict[str, bool]:
 
 @app.post("/detect")
 async def detect(request: Request) -> dict[str, object]:
-    return await run_in_threadpool(model.score, await request.body())
+    return await to_thread.run_sync(model.score, await request.body(), limiter=one)
