@@ -92,15 +92,16 @@ def _check_tokens(network: EncoderNet, graph: onnx.ModelProto) -> None:
     if here != there:
         raise ExportError(
             f"The file's layers see {there} tokens of a window, those of these settings {here}; "
-            "give the full_rate of the run that it came from with --set"
+            "give the full_rate of the run that it came from with --set, or say --other-rate"
         )
 
 
 @torch.no_grad()
-def restore(network: nn.Module, model: bytes, part: str) -> None:
+def restore(network: nn.Module, model: bytes, part: str, other_rate: bool = False) -> None:
     """Set an encoder's or a rescnn's weights in place to those of an exported file.
 
-    Raises ExportError where the file lacks one, holds another shape or runs its layers at another rate.
+    Raises ExportError where the file lacks one, holds another shape or, unless `other_rate` is meant, runs
+    its layers at another rate.
     """
     graph = onnx.load_from_string(floated(model))
     widen(graph)
@@ -119,17 +120,17 @@ def restore(network: nn.Module, model: bytes, part: str) -> None:
                 "give the settings of the run that it came from with --set"
             )
         target.copy_(torch.from_numpy(np.array(value)))
-    if isinstance(network, EncoderNet):
+    if isinstance(network, EncoderNet) and not other_rate:
         _check_tokens(network.eval(), graph)
 
 
-def run(path: Path, part: str, changes: list[str], data: Path, name: str) -> str:
+def run(path: Path, part: str, changes: list[str], data: Path, name: str, other_rate: bool = False) -> str:
     """One MLflow run that holds the restored part; returns its id."""
     model = path.read_bytes()
     manifest = manifest_of(onnx.load_from_string(model))
     config = settings(changes, ARCHITECTURES[part])
     network = models.build(config.as_dict()).network
-    restore(network, model, part)
+    restore(network, model, part, other_rate)
     facts = ("trained_on", "data_fingerprint", "git_commit", "smoke")
     content = {"manifest": {fact: getattr(manifest, fact) for fact in facts}}
     return record(models.rounded(network), config, content, data, name, {"of_version": manifest.version})
@@ -149,10 +150,15 @@ def main() -> int:
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of the run it came from"
     )
+    parser.add_argument(
+        "--other-rate",
+        action="store_true",
+        help="the encoder's layers are to see other tokens than the file's",
+    )
     parser.add_argument("--name", default="restored")
     args = parser.parse_args()
     try:
-        run(args.model, args.part, args.set, args.data, args.name)
+        run(args.model, args.part, args.set, args.data, args.name, args.other_rate)
     except ExportError as error:
         print(error, file=sys.stderr)
         return 1
