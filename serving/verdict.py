@@ -53,7 +53,10 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
         raise ValueError("There is no window to decide on; a clip needs at least one sample.")
     llr = pool(scores.window_llr, manifest)
     name = name_of(llr, manifest)
-    cells = _cells(scores, manifest)
+    cells, cell_samples = _cells(scores, manifest)
+    spans = _spans(cells, cell_samples, scores.total_samples, manifest, name == FAKE)
+    grid, step_s = _grid(cells, cell_samples, manifest)
+    del cells  # of five hours more than the answer: room for it
     starts = scores.window_starts
     ends = np.minimum(starts + manifest.window_samples, scores.total_samples)
     return Verdict(
@@ -63,8 +66,8 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
         threshold=manifest.threshold,
         duration_s=round(scores.total_samples / manifest.sample_rate, DECIMALS),
         windows=_stretches(starts, ends, scores.window_llr, manifest),
-        spans=_spans(*cells, scores.total_samples, manifest, name == FAKE),
-        map=_map(*cells, manifest),
+        spans=spans,
+        map=_map(grid, step_s, manifest),
     )
 
 
@@ -102,15 +105,25 @@ def _stretches(
     return tuple(map(Stretch._make, zip(*(np.round(c, DECIMALS).tolist() for c in columns), strict=True)))
 
 
-def _map(cells: Floats, cell_samples: int, manifest: Manifest) -> ConfidenceMap:
-    """(cells,) -> means over groups of cells of at least MAP_STEP_S."""
+def _grid(cells: Floats, cell_samples: int, manifest: Manifest) -> tuple[Floats, float]:
+    """(cells,) -> means over groups of cells of at least MAP_STEP_S, and a group's seconds."""
     group = max(1, round(MAP_STEP_S * manifest.sample_rate / cell_samples))
-    known = np.where(np.isfinite(cells), cells, 0.0)  # what no window covers speaks for neither label
+    known = _known(cells)
     first = np.arange(0, len(known), group)
     llr = np.add.reduceat(known, first) / np.diff(np.append(first, len(known)))
-    step_s = group * cell_samples / manifest.sample_rate
-    columns = (np.round(llr, 3), np.round(probability(llr, manifest), 4))
-    return ConfidenceMap(step_s, *(tuple(column.tolist()) for column in columns))
+    return llr, group * cell_samples / manifest.sample_rate
+
+
+def _map(llr: Floats, step_s: float, manifest: Manifest) -> ConfidenceMap:
+    """One column after the other: as Python's numbers they take four times the room."""
+    shown = tuple(np.round(llr, 3).tolist())
+    return ConfidenceMap(step_s, shown, tuple(np.round(probability(llr, manifest), 4).tolist()))
+
+
+def _known(cells: Floats) -> Floats:
+    """What no window covers, -inf, as 0: it speaks for neither label. A copy only where there is some."""
+    finite = np.isfinite(cells)
+    return cells if finite.all() else np.where(finite, cells, 0.0)
 
 
 def _spans(
@@ -133,7 +146,8 @@ def _spans(
     # A clip shorter than the shortest span can still be flagged as a whole.
     least = min(rule["min_s"] * rate, total_samples)
     kept = last - first >= least
-    sums = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(cells), cells, 0.0))])
+    sums = np.zeros(len(cells) + 1)  # of what comes before each cell
+    np.cumsum(_known(cells), out=sums[1:])
     llr = (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
     return _stretches(first[kept], last[kept], llr[kept], manifest)
 
@@ -152,22 +166,22 @@ def _cells(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
     """LLR over time on an even grid and the grid's step in samples: smoothed frames, or else window means."""
     if scores.frame_llr is not None and len(scores.frame_llr):
         width = round(manifest.span["smooth_s"] * manifest.sample_rate / manifest.frame_hop_samples)
-        return smooth(scores.frame_llr.astype(np.float64), width), manifest.frame_hop_samples
+        return smooth(scores.frame_llr, width), manifest.frame_hop_samples
     return _window_means(scores, manifest), manifest.hop_samples
 
 
-def smooth(values: Floats, width: int) -> Floats:
-    """(F,) -> (F,): mean over `width` neighbours (made odd), over fewer at the ends.
+def smooth(values: Floats | npt.NDArray[np.float32], width: int) -> Floats:
+    """(F,) -> (F,), summed as float64: mean over `width` neighbours (made odd), over fewer at the ends.
 
     By slices, not by indices: those of five hours would take more memory than all the rest of the answer.
     """
     count = len(values)
     half = min(width // 2, count - 1)
     if half < 1:
-        return values
+        return values.astype(np.float64)
     size = 2 * half + 1
     sums = np.zeros(count + size)  # of what comes before, half a width of edge on both sides
-    np.cumsum(values, out=sums[half + 1 : half + 1 + count])
+    np.cumsum(values, dtype=np.float64, out=sums[half + 1 : half + 1 + count])
     sums[half + 1 + count :] = sums[half + count]
     means = sums[size:] - sums[:-size]
     inner = max(half, count - half)

@@ -101,7 +101,7 @@ def span_rule(frame_llr: list[np.ndarray], real: np.ndarray) -> dict[str, float]
     """
     width = round(SPAN["smooth_s"] * SAMPLE_RATE / models.FRAME_HOP_SAMPLES)
     peaks = np.array(
-        [smooth(f.astype(np.float64), width).max() for f, r in zip(frame_llr, real, strict=True) if r]
+        [smooth(f, width).max() for f, r in zip(frame_llr, real, strict=True) if r]
     )
     tail = float(np.quantile(peaks, 1 - TAIL))
     excess = peaks[peaks >= tail] - tail

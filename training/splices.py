@@ -73,7 +73,7 @@ def segment_scores(scores: Scores, verdict: Verdict, detector: Detector, duratio
     if scores.frame_llr is None or not len(scores.frame_llr):
         return localisation.cell_scores([window[:3] for window in verdict.windows], duration_s, SEGMENT_S)
     hop_s = manifest.frame_hop_samples / manifest.sample_rate
-    frames = smooth(scores.frame_llr.astype(np.float64), round(manifest.span["smooth_s"] / hop_s))
+    frames = smooth(scores.frame_llr, round(manifest.span["smooth_s"] / hop_s))
     starts = np.arange(len(frames)) * hop_s
     stretches = [(start, start + hop_s, llr) for start, llr in zip(starts, frames, strict=True)]
     return localisation.cell_scores(stretches, duration_s, SEGMENT_S)
