@@ -79,8 +79,8 @@ ui: .venv/.ready ## Open the MLflow page on loopback, UI_PORT (5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
 		--backend-store-uri "$$($(FULL) -c 'from training.tracking import tracking_uri; print(tracking_uri())')"
 
-test: .venv/.ready ## Run all tests, files side by side; ARGS="-k eer" for some
-	OMP_NUM_THREADS=1 $(FULL) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: .venv/.ready ## Run all tests, on up to four cores; ARGS="-k eer" for some
+	OMP_NUM_THREADS=1 $(FULL) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: .venv/.ready ## ruff and mypy
 	$(FULL) -m ruff check .
