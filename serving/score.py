@@ -16,6 +16,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from serving import tsv
 from serving.audio import LOCAL
 from serving.decoder import DecoderProcess
 from serving.detection import detect
@@ -41,14 +42,14 @@ def clips_under(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
 
 def clips_of(protocol: Path) -> Iterator[tuple[str, Path]]:
     """The `file` column of a TSV and where it points from the protocol. Raises ValueError without one."""
-    with protocol.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if "file" not in (rows.fieldnames or ()):
-            raise ValueError(f"{protocol} has columns {rows.fieldnames}, expected one named 'file'.")
-        for row in rows:
-            if not row["file"]:
-                raise ValueError(f"{protocol}, line {rows.line_num}: found no file, expected one a row.")
-            yield row["file"], protocol.parent / row["file"]
+    names = tsv.header(protocol)
+    if "file" not in names:
+        raise ValueError(f"{protocol} has columns {names}, expected one named 'file'.")
+    for number, row in tsv.rows(protocol):
+        name = row["file"]
+        if not name:
+            raise ValueError(f"{protocol}, line {number}: found no file, expected one a row.")
+        yield name, protocol.parent / name
 
 
 def score(name: str, path: Path, detector: Detector, decoder: DecoderProcess) -> Row:

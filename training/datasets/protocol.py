@@ -5,9 +5,9 @@ Give one file (`train.tsv`; its siblings `dev.tsv` and `test.tsv` serve the othe
 holds them.
 """
 
-import csv
 from pathlib import Path
 
+from serving import tsv
 from training.datasets.clip import SPLITS, Clip, DataError, NoSplit, label_of, make_clip, present
 
 LAYOUT = "protocol: FILE.tsv with columns file and label, or a folder with train.tsv, dev.tsv, test.tsv"
@@ -33,9 +33,8 @@ def read_file(file: Path, split: str) -> list[Clip]:
     """Every row of one TSV as a clip; `split` is used where the file has no such column."""
     if not file.is_file():
         raise DataError(f"{file} does not exist; expected a protocol TSV. Check the path.")
-    rows = _rows(file)
-    clips = [_clip(file, number, row, split) for number, row in enumerate(rows, start=2)]
-    return present(clips, file)
+    _check_header(file)
+    return present([_clip(file, number, row, split) for number, row in tsv.rows(file)], file)
 
 
 def _file_for(data: Path, split: str) -> Path:
@@ -56,33 +55,27 @@ def _file_for(data: Path, split: str) -> Path:
     return file
 
 
-def _header(file: Path) -> list[str]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        return next(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), [])
-
-
 def _has_splits(file: Path) -> bool:
-    return "split" in _header(file)
+    return "split" in tsv.header(file)
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
-    header = _header(file)
+def _check_header(file: Path) -> None:
+    header = tsv.header(file)
     lacking = [name for name in REQUIRED if name not in header]
     if lacking:
         raise DataError(
             f"{file} has columns {', '.join(header) or '(none)'}; {' and '.join(lacking)} not found. "
             "Put a header line first, fields parted by tabs."
         )
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def _clip(file: Path, number: int, row: dict[str, str], split: str) -> Clip:
+def _clip(file: Path, number: int, row: dict[str, str | None], split: str) -> Clip:
     where = f"{file}, line {number}"
-    if not row.get("file") or row.get("label") is None:
+    name, word = row["file"], row["label"]
+    if not name or word is None:
         raise DataError(f"{where}: found {list(row.values())}; expected a file and a label, parted by tabs.")
-    label = label_of(row["label"], where)
+    label = label_of(word, where)
     fields = {name: row.get(name) or "" for name in ("attack", "speaker", "source", "split")}
-    path = file.parent / row["file"]
+    path = file.parent / name
     source = fields["source"] or file.parent.resolve().name
     return make_clip(path, label, fields["attack"], fields["speaker"], source, fields["split"] or split)
