@@ -19,9 +19,9 @@ from export.bundle import digest_of
 from export.comparepage import page
 from export.contrast import Contrast, contrast
 from export.gate import Gate
-from export.measure import common
+from export.measure import common, splits_of
 from export.promotion import Desk, Refused
-from export.standing import Standing, shipped, splits_of, standing
+from export.standing import Standing, shipped, standing
 from export.versions import CHAMPION, Version
 from serving.whole import write_whole
 from training.datasets import Clip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import tempfile
@@ -12,9 +13,10 @@ import numpy as np
 
 from serving.detector import Detector
 from serving.whole import write_whole
-from training.datasets import Clip, data_fingerprint, relative_names
+from training.datasets import Clip, NoSplit, data_fingerprint, read, relative_names
 from training.judging import judge
 
+SPLITS = ("dev", "test")
 CODE = 2  # raise where a change to decoding, windowing or pooling makes kept scores stale
 
 
@@ -34,6 +36,17 @@ class ClipScores:
     attack: list[str]
     llr: list[float]
     verdict: list[str]
+
+
+def splits_of(data: Path) -> dict[str, list[Clip]]:
+    """The splits that the data has, dev and test; raises DataError where it has neither or can't be read."""
+    found = {}
+    for split in SPLITS:
+        with contextlib.suppress(NoSplit):  # evaluation sets have no dev, small sets no test
+            found[split] = read(data, split)
+    if not found:
+        raise NoSplit(f"{data} has none of the splits {', '.join(SPLITS)}; versions are measured on them.")
+    return found
 
 
 def score(

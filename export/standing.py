@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import tempfile
@@ -22,10 +21,9 @@ from export.versions import Version
 from serving.detector import Detector
 from serving.whole import sha256_of, write_whole
 from training import metrics
-from training.datasets import Clip, NoSplit, data_fingerprint, read
+from training.datasets import Clip, data_fingerprint
 from training.robustness import choose
 
-SPLITS = ("dev", "test")
 FEWEST = 5  # clips of a source that can be the worst
 
 
@@ -46,17 +44,6 @@ class Standing:
     def name(self) -> str:
         """As plots and tables call it."""
         return f"version {self.version.number}" if self.version.number.isdigit() else self.version.number
-
-
-def splits_of(data: Path) -> dict[str, list[Clip]]:
-    """The splits that the data has, dev and test; raises DataError where it has neither or can't be read."""
-    found = {}
-    for split in SPLITS:
-        with contextlib.suppress(NoSplit):
-            found[split] = read(data, split)
-    if not found:
-        raise NoSplit(f"{data} has none of the splits {', '.join(SPLITS)}; versions are compared on them.")
-    return found
 
 
 def standing(

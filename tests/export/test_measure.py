@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from export.bundle import MODEL
-from export.measure import common, score
+from export.measure import common, score, splits_of
 from export.promotion import Desk, promote
 from export.release import measured
-from export.standing import splits_of
 from serving.detector import Detector
 from tests.export.conftest import RegisterTiny
 from tests.export.test_promotion import GOOD
