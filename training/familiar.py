@@ -23,7 +23,7 @@ from training.encoder import EncoderNet
 from training.novelty import Novelty
 from training.outcome import folder_of
 from training.pool import CACHE, VARIANTS, Pool, pool
-from training.scoring import cut
+from training.scoring import chunks_of
 
 AXES = 64
 BATCHES = 250
@@ -48,7 +48,7 @@ def _of_clips(encoder: EncoderNet, novelty: Novelty, held: Pool, count: int, con
         return novelty(encoder.with_statistics(waveform)[2])[0]
 
     def mean(index: int, variant: str) -> Tensor:
-        parts = cut(held.get(index, variant), config)
+        parts = chunks_of(held.get(index, variant), config)
         return torch.cat([of_windows(torch.from_numpy(part.samples)[None]) for part in parts]).mean()
 
     return torch.stack([mean(index, variant) for variant in VARIANTS for index in range(count)])

@@ -100,9 +100,7 @@ def span_rule(frame_llr: list[np.ndarray], real: np.ndarray) -> dict[str, float]
     below 0, and the mean excess in their tail, by which it has to rise in longer clips (Coles 2001, ch. 4).
     """
     width = round(SPAN["smooth_s"] * SAMPLE_RATE / models.FRAME_HOP_SAMPLES)
-    peaks = np.array(
-        [smooth(f, width).max() for f, r in zip(frame_llr, real, strict=True) if r]
-    )
+    peaks = np.array([smooth(f, width).max() for f, r in zip(frame_llr, real, strict=True) if r])
     tail = float(np.quantile(peaks, 1 - TAIL))
     excess = peaks[peaks >= tail] - tail
     threshold = max(0.0, float(np.quantile(peaks, 1 - CONTROL_RATE)))

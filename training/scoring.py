@@ -32,7 +32,7 @@ class Logits:
         return Logits(self.window + other.window, self.frame + other.frame)
 
 
-def cut(samples: np.ndarray, config: TrainConfig) -> Iterator[Chunk]:
+def chunks_of(samples: np.ndarray, config: TrainConfig) -> Iterator[Chunk]:
     """The chunks that serving cuts a clip (N,) into."""
     return chunks([samples], config.window_samples, config.hop_samples, MAX_WINDOWS)
 
@@ -44,7 +44,7 @@ def score(network: nn.Module, pool: Pool, count: int, config: TrainConfig, varia
     windows, frames = [], []
     for index in range(count):
         samples, track, found = pool.get(index, variant), FrameTrack(models.FRAME_HOP_SAMPLES), []
-        for part in cut(samples, config):
+        for part in chunks_of(samples, config):
             window, frame = network(torch.from_numpy(part.samples)[None])
             found.append(window[0].numpy())
             if frame is not None:

@@ -12,7 +12,7 @@ from training.config import ENCODER_WINDOW, configure
 from training.datasets import Clip, DataError
 from training.models import FRAME_HOP_SAMPLES
 from training.pool import Part, Pool, pool
-from training.scoring import cut, score
+from training.scoring import chunks_of, score
 
 CONFIG = configure("encoder", {})
 
@@ -32,7 +32,7 @@ def test_every_frame_of_a_clip_counts_once(samples: int) -> None:
     held = Pool([Part({"plain": stored}, np.array([0, samples]))])
     [frames] = score(Loudness(), held, 1, CONFIG).frame
     expected = FrameTrack(FRAME_HOP_SAMPLES)
-    for part in cut(held.get(0, "plain"), CONFIG):
+    for part in chunks_of(held.get(0, "plain"), CONFIG):
         expected.add(part.start_sample, np.mean(part.samples.reshape(-1, FRAME_HOP_SAMPLES) ** 2, axis=1))
     assert len(frames) == -(-samples // FRAME_HOP_SAMPLES)
     np.testing.assert_allclose(frames, expected.joined(samples), rtol=1e-4)

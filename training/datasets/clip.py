@@ -89,7 +89,7 @@ def hashed_split(group: str) -> str:
 
 
 def only_test(split: str, corpus: str) -> None:
-    """Raise DataError unless split is "test", for corpora that their authors made for evaluation alone."""
+    """Raise NoSplit unless split is "test", for corpora that their authors made for evaluation alone."""
     if split != "test":
         raise NoSplit(
             f"{corpus} is an evaluation set: it has a test split only, {split!r} was asked for. "
