@@ -31,11 +31,12 @@ class Shelf:
         served = self._slot.detector
         found = {(served.manifest.name, served.manifest.version): served} if served else {}
         paths = self._paths()
+        held, beyond = paths[:MOST_OPEN], paths[MOST_OPEN:]
         with self._lock:
-            self._forget_all_but(paths[:MOST_OPEN])
-            for path in paths[MOST_OPEN:]:
+            self._forget_all_but(held)
+            for path in beyond:
                 self.problems[path.name] = f"There are more than {MOST_OPEN} files: remove one before it."
-        for path in paths[:MOST_OPEN]:
+        for path in held:
             detector = self._get(path)
             if detector is not None:
                 found.setdefault((detector.manifest.name, detector.manifest.version), detector)

@@ -13,7 +13,6 @@ import { ScoreTable } from "./table.js";
 import { Trade } from "./trade.js";
 import { kindOf, LIMITS, oddsSentence, priorSentence, wordsOf } from "./words.js";
 
-
 export class Evidence {
   constructor() {
     this.player = new Player();

@@ -12,16 +12,18 @@ const OF_THE_SERVER = ["limits", "size_bytes"]; // in what is kept of a model, b
 
 const near = (a, b, tolerance) => a.length === b.length && a.every((value, i) => Math.abs(value - b[i]) <= tolerance);
 
+const columns = (rows) => ({ llr: rows.map((row) => row.llr), probability: rows.map((row) => row.probability) });
+
 /** report, {sha256, result, manifest} -> [{name, ok, found}]; `ok` null: differs, but explains rather than refutes. */
 export function compareWithReport(report, { sha256, result, manifest }) {
   const old = report.result;
   const inBrowser = report.file.decoded_in === "browser";
   const tolerance = inBrowser ? BROWSER_LLR_TOLERANCE : LLR_TOLERANCE;
   const sameModel = old.model.sha256 === result.model.sha256;
-  const alike = (of, within) => near(of(old), of(result), within);
-  const sameWindows = alike((r) => r.windows.map((w) => w.llr), tolerance) && alike((r) => r.windows.map((w) => w.probability), tolerance * SLOPE);
-  const sameMap = alike((r) => r.map?.llr ?? [], tolerance) && alike((r) => r.map?.probability ?? [], tolerance * SLOPE);
-  const sameScore = alike((r) => [r.llr], tolerance) && alike((r) => [r.probability], tolerance * SLOPE);
+  const alike = (a, b) => near(a.llr, b.llr, tolerance) && near(a.probability, b.probability, tolerance * SLOPE);
+  const sameScore = alike(columns([old]), columns([result]));
+  const sameWindows = alike(columns(old.windows), columns(result.windows));
+  const sameMap = alike(old.map ?? columns([]), result.map);
   const sameLimits = old.threshold === result.threshold && sameFacts(report.manifest, manifest);
   const notesOf = (r) => (r.notes ?? []).map((note) => (inBrowser ? note.code : note.message)).join(" ");
   const sameSpans =
