@@ -13,10 +13,11 @@ import numpy as np
 import soundfile
 
 from serving.chunking import Chunk, Samples, chunks, fit_window
-from serving.containers import ACCEPTED, check_whole, sniff, states_mp3_length
+from serving.containers import ACCEPTED, check_whole, goes_on, sniff, states_mp3_length
 from serving.errors import (
     ClipError,
     Empty,
+    Joined,
     NotAudio,
     NotFinite,
     Silent,
@@ -94,7 +95,8 @@ class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
 class ClipStream:
     """One pass over a clip: `facts` at once, blocks of mono float32 at 16 kHz when iterated.
 
-    Iterating raises Truncated, TooLong, NotFinite as soon as they show, Empty, TooShort, Silent at the end.
+    Iterating raises Truncated, TooLong, NotFinite as soon as they show, Joined, Empty, TooShort, Silent at
+    the end.
     `total_samples` and `peak` hold what has been seen so far.
     """
 
@@ -163,9 +165,11 @@ class ClipStream:
         """(frames, channels) as stored -> (frames,), the mean of the channels, at the original rate."""
         file, frames = self._file, 0
         most = min(BLOCK_S * file.samplerate, BLOCK_VALUES // file.channels)
-        while True:
+        # libFLAC takes what follows the stated end, a tag for instance, for damage: it is not asked for more.
+        end = file.frames if self._container == "FLAC" and self.facts.header_duration_s else 2**62
+        while frames < end:
             try:
-                block = file.read(out=np.empty((most, file.channels), np.float32))
+                block = file.read(out=np.empty((min(most, end - frames), file.channels), np.float32))
             except soundfile.LibsndfileError:
                 raise self._cut_after(frames) from None
             if not len(block):
@@ -175,6 +179,11 @@ class ClipStream:
             yield mean_of_channels(block)
         if frames < self._least_frames():
             raise self._cut_after(frames)
+        if goes_on(self._fd, self._container, os.lseek(self._fd, 0, os.SEEK_CUR)):
+            raise Joined(
+                f"The recording ends after {frames / file.samplerate:.2f} s, yet more audio follows in the "
+                "file: it is joined from several, or its header is wrong. Export it again as one recording."
+            )
 
     def _least_frames(self) -> int:
         """Frames that a whole file has by its own header; 0 where the header doesn't say."""

@@ -1,10 +1,12 @@
 """First and last bytes of a file -> its container, and whether the file is whole.
 
 The container is decided by magic bytes alone, never by a name, and the decoder has to agree with it.
-libsndfile reads a cut WAV or Ogg file without a word, so their own length fields are checked here.
+libsndfile reads a cut WAV or Ogg file without a word, so their own length fields are checked here; and it
+stops at the end that a header states, so what lies behind is looked at too.
 """
 
 import os
+import re
 import struct
 
 from serving.errors import Empty, NotAudio, Truncated, UnsupportedFormat
@@ -13,6 +15,9 @@ HEAD_BYTES = 4096
 OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # largest page: header, segment table, 255 segments of 255 bytes
 STREAMED_SIZE = 0x7FFFF000  # writers that can't seek back leave 2 GiB or more in the size field
 MAX_CHUNKS = 1000  # of a RIFF file; real ones have a handful
+TAIL_BYTES = 2**16  # of what is looked at behind the decoder's end
+FLAC_OR_FRAME = re.compile(rb"fLaC|\xff[\xf8\xf9]")
+MPEG_SYNC = re.compile(rb"\xff[\xe2-\xff]")
 ACCEPTED = "WAV, FLAC, OGG (Vorbis or Opus) or MP3"
 OTHER_FORMATS = (
     (4, b"ftyp", "MP4/M4A"),
@@ -121,3 +126,29 @@ def _missing_ogg_bytes(fd: int, size: int) -> int:
         return 1
     segments = page[26]
     return max(0, 27 + segments + sum(page[27 : 27 + segments]) - len(page))
+
+
+def goes_on(fd: int, container: str, at: int) -> bool:
+    """True if more audio of the container's kind lies behind `at`, where the decoder ended.
+
+    Tags may follow the audio. A WAV's further chunks are nobody's audio: no player goes on after the first.
+    """
+    if container == "MP3":
+        tail = os.pread(fd, TAIL_BYTES, _behind_tags(fd, at))
+        return any(_is_mpeg_frame(tail[match.start() :]) for match in MPEG_SYNC.finditer(tail))
+    tail = os.pread(fd, TAIL_BYTES, at)
+    return b"OggS" in tail if container == "OGG" else bool(container == "FLAC" and FLAC_OR_FRAME.search(tail))
+
+
+def _behind_tags(fd: int, at: int) -> int:
+    """Where the tags that start at `at` end: ID3v1, ID3v2 and APEv2."""
+    while head := os.pread(fd, 32, at):
+        if head.startswith(b"APETAGEX") and len(head) == 32:
+            at += 32 + int.from_bytes(head[12:16], "little")  # states its length without this header
+        elif head.startswith(b"TAG"):
+            at += 128
+        elif size := id3_bytes(head):
+            at += size
+        else:
+            break
+    return at

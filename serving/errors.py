@@ -27,6 +27,10 @@ class Truncated(ClipError):
     code = "truncated"
 
 
+class Joined(ClipError):
+    code = "joined"
+
+
 class TooShort(ClipError):
     code = "too_short"
 

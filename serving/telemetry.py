@@ -24,6 +24,7 @@ OUTCOMES = (
         "unsupported_format",
         "empty",
         "truncated",
+        "joined",
         "too_short",
     ),
     *("too_long", "too_large", "silent", "not_finite", "unsupported_rate", "too_many_channels"),
@@ -135,7 +136,7 @@ def _series(metric: Metric, cells: list[float]) -> Iterator[str]:
     if metric.kind == "histogram":
         *counts, count, total = cells
         for bound, below in zip(metric.buckets, np.cumsum(counts).tolist(), strict=True):
-            yield f'{metric.name}_bucket{{le="{bound:g}"}} {below:g}'
+            yield f'{metric.name}_bucket{{le="{bound:g}"}} {below!r}'
         yield f'{metric.name}_bucket{{le="+Inf"}} {count!r}'
         yield f"{metric.name}_sum {total!r}"
         yield f"{metric.name}_count {count!r}"

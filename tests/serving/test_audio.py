@@ -1,6 +1,7 @@
 """Bytes -> samples: formats, limits and everything that can be wrong with a file."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from serving.audio import SAMPLE_RATE, ClipError, Limits, load, stream
 from tests.serving.conftest import encode, noise
 
+ID3_V1 = b"TAG" + bytes(125)
 FORMATS = [
     ("WAV", "PCM_16", 1e-4),
     ("WAV", "PCM_24", 1e-4),
@@ -131,6 +133,32 @@ def test_a_bad_file_is_named(content: bytes, code: str) -> None:
 def test_a_cut_file_is_truncated(container: str, codec: str, _: object, share: float) -> None:
     content = encode(noise(6), container, codec)
     assert code_of(content[: int(len(content) * share)]) == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")],
+)
+def test_a_second_recording_behind_the_first_is_noticed(container: str, codec: str) -> None:
+    """Decoders stop at the end that the first one states: a verdict on it would pass for one on all."""
+    first, second = encode(noise(2), container, codec), encode(noise(3), container, codec)
+    assert code_of(first + second) == "joined"
+    assert code_of(first + ID3_V1 + second) == "joined"
+
+
+def test_a_length_that_was_written_too_small_hides_nothing() -> None:
+    flac = bytearray(encode(noise(5), "FLAC"))
+    flac[21] &= 0xF0  # STREAMINFO: 36 bits of total samples
+    flac[22:26] = (2 * SAMPLE_RATE).to_bytes(4, "big")
+    assert code_of(bytes(flac)) == "joined"
+
+
+@pytest.mark.parametrize(("container", "codec"), [("MP3", "MPEG_LAYER_III"), ("FLAC", "PCM_16")])
+def test_tags_behind_the_audio_are_no_audio(container: str, codec: str) -> None:
+    content = encode(tone(2), container, codec)
+    ape = b"APETAGEX" + struct.pack("<IIII8x", 2000, 40, 1, 0xA0000000) + b"\xff\xfb\x90\x64" * 10
+    for tags in (ID3_V1, ape, ape + ID3_V1) if container == "MP3" else (ID3_V1,):
+        np.testing.assert_array_equal(load(content + tags), load(content))
 
 
 def test_a_wav_and_a_flac_of_unstated_length_are_read_to_their_end() -> None:
