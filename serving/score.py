@@ -6,7 +6,7 @@ others go on; the exit code is then 1. A model that can't be opened, or nothing 
 
 import argparse
 import contextlib
-import csv
+import io
 import os
 import sys
 import tempfile
@@ -68,13 +68,15 @@ def score(name: str, path: Path, detector: Detector, decoder: DecoderProcess) ->
 
 @contextlib.contextmanager
 def written_whole(path: Path | None) -> Iterator[TextIO]:
-    """stdout, or a file that appears under its name once it is complete."""
+    """stdout, or a file that appears under its name once it is complete; names keep their bytes in both."""
     if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")
         yield sys.stdout
         return
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent, text=True)
     try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             yield file
         os.chmod(temporary, 0o644)  # mkstemp gives 0600
         os.replace(temporary, path)
@@ -113,12 +115,11 @@ def main(arguments: list[str] | None = None) -> int:
     decoder = DecoderProcess()
     try:
         with written_whole(options.out) as out:
-            table = csv.writer(out, delimiter="\t", lineterminator="\n")
-            table.writerow(HEADER)
+            out.write(tsv.line(HEADER))
             for name, path in tqdm(clips, unit="clip", file=sys.stderr):
                 row = score(name, path, detector, decoder)
                 failed += bool(row[-1])
-                table.writerow(row)
+                out.write(tsv.line(row))
     finally:
         decoder.stop()
     return 1 if failed else 0

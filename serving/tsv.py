@@ -1,9 +1,10 @@
-"""A protocol file -> its header and rows: fields parted by tabs, a quote is an ordinary character, and a byte
-order mark, as spreadsheets write it, is none of the first name's.
+"""A protocol file -> its header and rows, and rows -> lines of one: fields parted by tabs, a quote is an
+ordinary character, and a byte order mark, as spreadsheets write it, is none of the first name's.
 """
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -19,3 +20,8 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
         reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         for row in reader:
             yield reader.line_num, row
+
+
+def line(fields: Iterable[str]) -> str:
+    """Fields -> a line that `rows` reads back; what would part or end it becomes a space."""
+    return "\t".join(re.sub(r"[\t\r\n]", " ", field) for field in fields) + "\n"

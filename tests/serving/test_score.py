@@ -122,3 +122,14 @@ def test_a_row_without_a_file_is_named(
     protocol.write_text("label\tfile\nbonafide\ta.wav\nspoof\n")
     assert main(["--model", str(model_path), "--protocol", str(protocol)]) == 2
     assert "line 3: found no file" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path, model_path: Path, tmp_path: Path) -> None:
+    name = os.fsencode(folder) + b"/caf\xe9\tbar.wav"
+    with open(name, "wb") as file:
+        file.write(encode(noise(2)))
+    out = tmp_path / "scores.tsv"
+    assert main(["--model", str(model_path), "--out", str(out), str(folder)]) == 0
+    lines = out.read_bytes().splitlines()
+    assert len(lines) == 5
+    assert sum(b"/caf\xe9 bar.wav\t" in line for line in lines) == 1  # a tab would part the name
