@@ -6,13 +6,15 @@ from typing import Any
 # Before numpy is imported: its own threads would only get in the way of one scoring thread a worker.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from serving.settings import Settings
+
 wsgi_app = "serving.app:create_app()"
 bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
 # One, which scores WEB_CONCURRENCY clips at a time: they share a queue, the model and the libraries.
 workers = int(os.environ.get("BONAFIDE_WORKERS", "1"))
 worker_class = "gthread"
-# More than the scoring threads and their queue: the rest answer health checks and refuse what can't wait.
-threads = int(os.environ.get("BONAFIDE_REQUEST_THREADS", "48"))
+# More than clips are taken in at a time: the rest answer health checks and refuse what can't wait.
+threads = Settings.from_environment().request_threads
 # Libraries are loaded once and shared by the workers, as the counters have to be; models come after the fork.
 preload_app = True
 control_socket_disable = True

@@ -28,8 +28,7 @@ def note_start() -> None:
 @api.post("/api/detect")
 def detect() -> Response:
     here = service()
-    here.check_open()
-    with here.counted_in_flight(), receive(here.settings.limits) as file:
+    with here.admitted(), here.counted_in_flight(), receive(here.settings.limits) as file:
         sha256, size = digest(file)
         detection = here.detect(file)
     here.count(detection, size, time.monotonic() - g.started)
@@ -72,7 +71,7 @@ def ready() -> tuple[Response, int]:
     name = None if detector is None else f"{detector.manifest.name} {detector.manifest.version}"
     body = {"ready": models.ready, "model": name, "reason": models.problem or None}
     if (pulled := read_status(service().settings.model.parent)) is not None:
-        body["registry"] = pulled.problem or "ok"  # a registry that is down takes nothing out of rotation
+        body["registry"] = pulled.summary  # a registry that is down takes nothing out of rotation
     return jsonify(body), 200 if models.ready else 503
 
 

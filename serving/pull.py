@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from serving.detector import Detector
@@ -26,6 +26,7 @@ from serving.whole import replace_model, sha256_of, write_whole
 
 MODEL, STATUS = "detector.onnx", "pull.json"
 EVERY_S = 15.0
+LATE = 4  # looks missed, after which a sidecar is said to be late
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,17 @@ class Status:
     problem: str  # empty: what the registry names is in place
     version: str  # in place, empty before the first
     sha256: str
+    every_s: float = EVERY_S  # between looks
+
+    @property
+    def summary(self) -> str:
+        """In words for /readyz; a sidecar that has died looks no more."""
+        age_s = time.time() - self.at
+        late = f"last looked {age_s:.0f} s ago" if age_s > LATE * max(self.every_s, EVERY_S) else ""
+        return "; ".join(filter(None, (self.problem, late))) or "ok"
 
 
-def pull(uri: str, tracking: str, folder: Path) -> Status:
+def pull(uri: str, tracking: str, folder: Path, every_s: float = EVERY_S) -> Status:
     """One look: fetches, verifies and places what the registry names unless it is there. Never raises."""
     before = read_status(folder)
     version, sha256 = (before.version, before.sha256) if before else ("", "")
@@ -47,10 +56,13 @@ def pull(uri: str, tracking: str, folder: Path) -> Status:
         found = find(uri, tracking)
         if not _in_place(folder, found.sha256):
             _place(folder, found)
-        status = Status(uri, time.time(), "", found.version, found.sha256)
-    except (RegistryError, ModelError, OSError) as error:
-        status = Status(uri, time.time(), str(error) or type(error).__name__, version, sha256)
-    write_whole(folder / STATUS, json.dumps(asdict(status)).encode())
+        status = Status(uri, time.time(), "", found.version, found.sha256, every_s)
+    except (RegistryError, ModelError, OSError, ValueError) as error:
+        status = Status(uri, time.time(), str(error) or type(error).__name__, version, sha256, every_s)
+    try:
+        write_whole(folder / STATUS, json.dumps(asdict(status)).encode())
+    except OSError as error:
+        return replace(status, problem=f"{folder / STATUS} can't be written: {error.strerror or error}")
     return status
 
 
@@ -118,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     said = None
     while True:
-        status = pull(chosen.uri, chosen.tracking, chosen.into)
+        status = pull(chosen.uri, chosen.tracking, chosen.into, chosen.every)
         line = status.problem or f"Version {status.version} is in place ({status.sha256[:12]})."
         if line != said:
             print(line, file=sys.stderr, flush=True)

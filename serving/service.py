@@ -22,6 +22,7 @@ from serving.shelf import Shelf
 from serving.telemetry import Board
 
 T = TypeVar("T")
+FREE_THREADS = 8  # of the request threads, for health checks and refusals while bodies come in slowly
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +35,7 @@ class Service:
         self.drift = Drift()
         self.shadow = Shadow(settings.challenger, settings.shadow_share, self.board)
         self.shelf = Shelf(self.models, settings.challenger, settings.models, settings.threads)
+        self._admitted = threading.BoundedSemaphore(max(1, settings.request_threads - FREE_THREADS))
         self._scoring = ScoringThreads(settings.scorers, settings.queue, settings.wait_s)
         self._decoders = DecoderPool(settings.scorers)
         self._starting = threading.Lock()
@@ -75,11 +77,19 @@ class Service:
             raise ModelUnavailable(f"No model is loaded. {self.models.problem}")
         return detector
 
-    def check_open(self) -> None:
-        """Refuse before a body is read. Raises ModelUnavailable, Overloaded."""
+    @contextlib.contextmanager
+    def admitted(self) -> Iterator[None]:
+        """A place for a request with a body, from its first byte to its answer.
+
+        Refuses before the body is read. Raises ModelUnavailable, Overloaded.
+        """
         self.detector()
-        if self._scoring.full:
+        if self._scoring.full or not self._admitted.acquire(blocking=False):
             raise self._scoring.refuse()
+        try:
+            yield
+        finally:
+            self._admitted.release()
 
     def detect(self, file: IO[bytes]) -> Detection:
         """Score an uploaded clip in turn. Raises ClipError, Overloaded, ModelError, ModelUnavailable."""

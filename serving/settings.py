@@ -26,6 +26,7 @@ class Settings:
     admin_token: str = field(default="", repr=False)  # for changes: BONAFIDE_ADMIN_TOKEN
     registry_python: Path = REGISTRY_PYTHON  # with MLflow and torch: BONAFIDE_REGISTRY_PYTHON
     shadow_share: float = 0.0  # of live clips that the challenger scores too: BONAFIDE_SHADOW_SHARE
+    request_threads: int = 48  # requests handled at a time: BONAFIDE_REQUEST_THREADS
     queue: int = 32  # clips that may wait for a scoring thread: BONAFIDE_QUEUE
     wait_s: float = 10.0  # the longest they wait: BONAFIDE_WAIT_S
 
@@ -47,6 +48,9 @@ class Settings:
             ),
             threads=int(_number(environment, "BONAFIDE_THREADS", standard.threads)),
             scorers=max(1, int(_number(environment, "WEB_CONCURRENCY", standard.scorers))),
+            request_threads=max(
+                1, int(_number(environment, "BONAFIDE_REQUEST_THREADS", standard.request_threads))
+            ),
             queue=int(_number(environment, "BONAFIDE_QUEUE", standard.queue)),
             wait_s=_number(environment, "BONAFIDE_WAIT_S", standard.wait_s),
         )

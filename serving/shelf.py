@@ -22,7 +22,7 @@ class Shelf:
 
     def __init__(self, slot: ModelSlot, challenger: Path, folder: Path | None, threads: int) -> None:
         self._slot, self._challenger, self._folder, self._threads = slot, challenger, folder, threads
-        self._open: dict[Path, tuple[Stamp, Detector]] = {}
+        self._open: dict[Path, tuple[Stamp, Detector | None]] = {}  # None: it can't be opened
         self._lock = threading.Lock()
         self.problems: dict[str, str] = {}  # file name -> why it is left out
 
@@ -67,12 +67,11 @@ class Shelf:
             held = self._open.get(path)
             if held is not None and held[0] == stamp:
                 return held[1]
-            self._open.pop(path, None)
+            detector = None
             try:
                 detector = Detector.open(path, self._threads, stated_sha256(path))
+                self.problems.pop(path.name, None)
             except (ModelError, OSError) as error:
-                self.problems[path.name] = str(error)
-                return None
-            self.problems.pop(path.name, None)
+                self.problems[path.name] = str(error).replace(str(path), path.name)  # anyone may ask for it
             self._open[path] = (stamp, detector)
             return detector

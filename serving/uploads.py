@@ -1,19 +1,22 @@
 """A request -> the clip's bytes as an open file without a name, gone when it is closed."""
 
+import contextlib
 import hashlib
 import io
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import IO
 
 from flask import Request, request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout, UnsupportedMediaType
 
 from serving.audio import Limits
 from serving.errors import TooLarge
 
 IN_MEMORY_BYTES = 2**20  # larger ones go to an unnamed file on disk
 PIECE_BYTES = 2**16
+STALL_S = 20
 MULTIPART_BYTES = 2**16  # boundaries and part headers around the clip
 RAW_TYPES = ("audio/", "application/ogg", "application/octet-stream")
 
@@ -43,10 +46,12 @@ def nameless_file(size: int | None) -> IO[bytes]:
 def receive(limits: Limits) -> IO[bytes]:
     """The clip of the current request: multipart field `file`, or the body with an audio content type.
 
-    Raises TooLarge, and werkzeug's BadRequest and UnsupportedMediaType. The caller closes the file.
+    Raises TooLarge, and werkzeug's BadRequest, UnsupportedMediaType and RequestTimeout. The caller closes the
+    file.
     """
     try:
-        return _field() if request.mimetype == "multipart/form-data" else _body()
+        with stalls_noticed():
+            return _field() if request.mimetype == "multipart/form-data" else _body()
     except RequestEntityTooLarge:
         most = request.max_content_length
         if most is not None and request.content_length is not None and request.content_length <= most:
@@ -81,11 +86,34 @@ def _body() -> IO[bytes]:
 
 
 def body() -> IO[bytes]:
-    """The current request's body as it comes; the caller closes the file. Raises RequestEntityTooLarge."""
+    """The current request's body as it comes; the caller closes the file.
+
+    Raises RequestEntityTooLarge, RequestTimeout.
+    """
     file = nameless_file(request.content_length)
-    while piece := request.stream.read(PIECE_BYTES):
-        file.write(piece)
+    with stalls_noticed():
+        while piece := request.stream.read(PIECE_BYTES):
+            file.write(piece)
     return file
+
+
+@contextlib.contextmanager
+def stalls_noticed() -> Iterator[None]:
+    """A client that sends nothing for STALL_S gives its place up: gunicorn itself would wait for ever.
+
+    Raises RequestTimeout.
+    """
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None:
+        yield
+        return
+    connection.settimeout(STALL_S)
+    try:
+        yield
+    except TimeoutError:
+        raise RequestTimeout(f"Nothing came for {STALL_S} s. Send the clip again.") from None
+    finally:
+        connection.settimeout(None)
 
 
 def discard_body() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from flask import Blueprint, Response, current_app, jsonify, request
 
+from serving.audio import MAX_PEAK
 from serving.detector import INPUT, Detector
 from serving.service import Service
 from serving.tensors import DATATYPE, LENGTH_HEADER, BadTensor, Call, Floats, inflate, parse, render
@@ -103,11 +104,10 @@ def model_ready(name: str, version: str | None = None) -> Response:
 @v2.post("/models/<name>/versions/<version>/infer")
 def infer(name: str, version: str | None = None) -> Response:
     here = service()
-    here.check_open()
     detector = _find(name, version)
     encoding, head_length = request.headers.get("Content-Encoding", ""), request.headers.get(LENGTH_HEADER)
     most_bytes = here.settings.limits.max_bytes
-    with body() as file:
+    with here.admitted(), body() as file:
         file.seek(0)
         # In turn, too: unpacked, a body takes many times its bytes.
         call, outputs = here.in_turn(
@@ -150,8 +150,8 @@ def _waveforms(call: Call, detector: Detector) -> Floats:
         raise BadTensor(
             f"{INPUT} has shape {list(waveforms.shape)}; expected [1 to {MOST_ROWS}, {least} or more]."
         )
-    if not np.isfinite(waveforms).all():
-        raise BadTensor(f"{INPUT} holds NaN or infinite samples.")
+    if not (np.abs(waveforms) <= MAX_PEAK).all():
+        raise BadTensor(f"{INPUT} holds NaN, infinite or absurd samples; expected about -1 to 1.")
     return waveforms
 
 

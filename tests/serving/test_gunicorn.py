@@ -153,3 +153,39 @@ def test_a_connection_outlives_a_refusal(model_path: Path) -> None:
         process.terminate()
         process.wait(timeout=60)
     assert {status for statuses in found for status in statuses} == {200, 503}
+
+
+def test_bodies_that_dawdle_leave_health_checks_and_words(model_path: Path) -> None:
+    """More than request threads: what has no place is told so, and the service still says that it lives."""
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "BONAFIDE_MODEL": str(model_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn"], cwd=ROOT,
+        env={**environment, "BONAFIDE_REQUEST_THREADS": "12", "BONAFIDE_QUEUE": "2"},
+    )  # fmt: skip
+    slow = []
+    try:
+        wait_for(port)
+        for _ in range(20):
+            connection = socket.create_connection(("127.0.0.1", port))
+            slow.append(connection)
+            connection.sendall(
+                b"POST /api/detect HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
+                b"Content-Length: 3000000\r\n\r\nRIFF"
+            )
+        time.sleep(1)
+        for _ in range(3):
+            assert call(port, "/healthz")[0] == 200
+        assert call(port, "/api/detect", encode(spoken(1)))[0] == 503
+        for connection in slow:
+            connection.close()
+        wait_for(port)
+        end = time.monotonic() + START_S
+        while (status := call(port, "/api/detect", encode(spoken(1)))[0]) == 503 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert status == 200
+    finally:
+        for connection in slow:
+            connection.close()
+        process.terminate()
+        process.wait(timeout=60)

@@ -224,3 +224,18 @@ def test_an_address_of_another_form_is_explained(uri: str, tmp_path: Path) -> No
 def test_a_damaged_status_file_is_no_status(tmp_path: Path) -> None:
     (tmp_path / pulling.STATUS).write_text('{"half": ')
     assert read_status(tmp_path) is None
+
+
+def test_a_status_that_cannot_be_written_ends_nothing(fake: FakeRegistry, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / pulling.STATUS).mkdir(parents=True)
+    status = pull(CHAMPION, fake.url, folder)
+    assert served(folder) == status.version == "1"
+    assert "can't be written" in status.problem
+
+
+def test_a_sidecar_that_looks_no_more_is_late(tmp_path: Path) -> None:
+    status = pulling.Status(CHAMPION, time.time(), "", "1", "0" * 64)
+    assert status.summary == "ok"
+    assert "last looked" in replace(status, at=time.time() - 1000).summary
+    assert replace(status, at=time.time() - 1000, every_s=600).summary == "ok"

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from serving.app import create_app
+from serving.detector import Detector
 from serving.settings import Settings
 from serving.shelf import MOST_OPEN
 from tests.serving.conftest import FRAME, HOP, MANIFEST, WINDOW, loudness_llr, noise, write_model
@@ -126,8 +127,9 @@ def test_clients_get_the_protocols_errors(triton: Any) -> None:
         triton.infer("loudness", [waveform_input(noise(1)[None], True)], model_version="99")
     with pytest.raises(Exception, match="16000 or more"):
         triton.infer("loudness", [waveform_input(noise(0.5)[None], True)])
-    with pytest.raises(Exception, match="NaN"):
-        triton.infer("loudness", [waveform_input(np.full((1, WINDOW), np.nan, np.float32), True)])
+    for rubbish in (np.nan, np.inf, 1e30):
+        with pytest.raises(Exception, match="absurd"):
+            triton.infer("loudness", [waveform_input(np.full((1, WINDOW), rubbish, np.float32), True)])
 
 
 def tensor(**changes: Any) -> dict[str, Any]:
@@ -242,3 +244,24 @@ def test_a_model_file_that_changes_is_opened_again(tmp_path: Path, make_client: 
     assert versions() == ["7", "21"]
     (others / "a.onnx").unlink()
     assert versions() == ["7"]
+
+
+def test_a_broken_file_is_opened_once_and_named_without_its_folder(
+    tmp_path: Path, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    real = Detector.open
+    monkeypatch.setattr(
+        Detector, "open", lambda path, *rest, **more: opened.append(path) or real(path, *rest, **more)
+    )
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "broken.onnx").write_bytes(b"no model")
+    client = make_client(
+        model=write_model(tmp_path / "served.onnx"), models=others, challenger=tmp_path / "none"
+    )
+    for _ in range(3):
+        *_, broken = client.post("/v2/repository/index").json
+        assert broken["name"] == "broken.onnx" and broken["reason"]
+        assert str(tmp_path) not in broken["reason"]
+    assert opened.count(others / "broken.onnx") == 1
