@@ -92,6 +92,7 @@ class Shadow:
         self._jobs: queue.Queue[Job | None] = queue.Queue(MOST_WAITING)
         self._challenger: Challenger | None = None
         self._stamp: Stamp = ()
+        self._served = ""  # sha256 of the model that the figures compare with
         self._pause_s, self._not_before = 0.0, 0.0
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -144,7 +145,7 @@ class Shadow:
             self._count("dropped")
             return
         try:
-            challenger = self._ready()
+            challenger = self._ready(job.sha256)
             if challenger.facts.get("sha256") == job.sha256:
                 return  # it was promoted: agreeing with itself says nothing
             answer = challenger.score(job.samples)
@@ -156,13 +157,15 @@ class Shadow:
             self._not_before = time.monotonic() + self._pause_s
             self._count("failed")
 
-    def _ready(self) -> Challenger:
+    def _ready(self, served: str) -> Challenger:
         """The running challenger, started where there is none or its file has changed."""
         stamp = stamp_of(self._path)
+        if (stamp, served) != (self._stamp, self._served):
+            self._board.clear(NAMES)  # figures are of one challenger beside one served model
         if stamp != self._stamp:
             self._end()
-            self._board.clear(NAMES)  # figures are of one challenger
-            self._stamp, self._pause_s = stamp, 0.0
+            self._pause_s = 0.0
+        self._stamp, self._served = stamp, served
         if self._challenger is None:
             self._challenger = Challenger(self._path)
         return self._challenger

@@ -166,3 +166,21 @@ def test_another_challenger_starts_its_figures_anew(shadowed: Shadowed, tmp_path
     while state(client)["challenger"].get("version") != "9" and time.monotonic() < end:
         time.sleep(0.02)
     assert wait_for(client, 1, "agreed")["outcomes"]["agreed"] == 1
+
+
+def test_another_served_model_starts_the_figures_anew(shadowed: Shadowed, tmp_path: Path) -> None:
+    client = shadowed()
+    detect(client)
+    detect(client)
+    wait_for(client, 2, "agreed")
+    write_model(tmp_path / "served.onnx", replace(MANIFEST, threshold=0.5))
+    service = client.application.extensions["bonafide"]
+    before = service.detector().sha256
+    end = time.monotonic() + 60
+    while service.detector().sha256 == before and time.monotonic() < end:
+        time.sleep(0.02)
+    detect(client)
+    end = time.monotonic() + 60
+    while (found := state(client)["outcomes"])["agreed"] != 1 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert found["agreed"] == 1
