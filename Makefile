@@ -9,6 +9,7 @@ RUN ?=
 VERSION ?=
 REASON ?=
 FORCE ?=
+export REASON
 
 # The first that runs, is new enough and can make an environment.
 CANDIDATES = $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python
@@ -54,10 +55,10 @@ challenge: .venv/.ready ## Name VERSION the challenger that shadows the shipped 
 	$(REGISTRY) challenge $(or $(VERSION),$(error Say VERSION=<number> or none)) $(ARGS)
 
 promote: .venv/.ready ## Make VERSION the shipped model; a failed gate needs FORCE=1 REASON="..."
-	$(REGISTRY) promote $(or $(VERSION),$(error Say VERSION=<number>; make compare lists them)) $(if $(DATA),--data "$(DATA)") $(if $(FORCE),--force) $(if $(REASON),--reason "$(REASON)") $(ARGS)
+	$(REGISTRY) promote $(or $(VERSION),$(error Say VERSION=<number>; make compare lists them)) $(if $(DATA),--data "$(DATA)") $(if $(filter 1 yes true,$(FORCE)),--force) $(if $(REASON),--reason "$$REASON") $(ARGS)
 
 rollback: .venv/.ready ## Go back to the model shipped before; REASON="..."
-	$(REGISTRY) rollback $(if $(REASON),--reason "$(REASON)") $(ARGS)
+	$(REGISTRY) rollback $(if $(REASON),--reason "$$REASON") $(ARGS)
 
 history: .venv/.ready ## Show who promoted what, when and why
 	$(REGISTRY) history $(ARGS)

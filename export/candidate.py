@@ -11,6 +11,7 @@ from export.promotion import Desk
 from export.to_onnx import Checkpoint
 from export.versions import Version
 from serving.manifest import Manifest
+from serving.whole import sha256_of
 from training.datasets import Clip, DataError, read
 
 
@@ -37,7 +38,11 @@ def candidate_of(
     """What the gate judges `version` by; `path` holds its file."""
     clips, no_clips = _clips(data or desk.registry.data_of_run(version.run_id), gate.split)
     served = desk.folder / MODEL
-    champion = served.read_bytes() if served.exists() and desk.served().sha256 != version.sha256 else None
+    content = served.read_bytes() if served.exists() else b""
+    champion_sha256 = (
+        sha256_of(content) if content else ""
+    )  # of these very bytes: others may be promoted meanwhile
+    champion = content if content and champion_sha256 != version.sha256 else None
     champion_path = None
     if champion is not None:
         champion_path = path.with_name("champion.onnx")  # a copy: the served one may be replaced meanwhile
@@ -45,7 +50,7 @@ def candidate_of(
     return Candidate(
         version, path.read_bytes(), path, manifest, desk.registry.checkpoint(version),
         champion, champion_path,
-        desk.served().sha256, clips, no_clips, cache,
+        champion_sha256, clips, no_clips, cache,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.detector import Detector
 from serving.whole import write_whole
-from training.datasets import Clip, NoSplit, data_fingerprint, read, relative_names
+from training.datasets import Clip, DataError, NoSplit, data_fingerprint, read, relative_names
 from training.judging import judge
 
 SPLITS = ("dev", "test")
@@ -43,10 +43,21 @@ def splits_of(data: Path) -> dict[str, list[Clip]]:
     found = {}
     for split in SPLITS:
         with contextlib.suppress(NoSplit):  # evaluation sets have no dev, small sets no test
-            found[split] = read(data, split)
+            found[split] = _of_both_labels(data, split)
     if not found:
         raise NoSplit(f"{data} has none of the splits {', '.join(SPLITS)}; versions are measured on them.")
     return found
+
+
+def _of_both_labels(data: Path, split: str) -> list[Clip]:
+    clips = read(data, split)
+    labels = {clip.label for clip in clips}
+    if len(labels) < 2:
+        raise DataError(
+            f"Split {split} of {data} has only {labels.pop()} clips; versions are measured on "
+            "real and fake ones. Add clips of the other label."
+        )
+    return clips
 
 
 def score(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import getpass
 import os
@@ -60,8 +61,14 @@ def who() -> str:
     """The person that a change is logged under: PROMOTED_BY, else git's user, else the login name."""
     if os.environ.get("PROMOTED_BY"):
         return os.environ["PROMOTED_BY"]
-    git = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
-    return git.stdout.strip() or getpass.getuser()
+    with contextlib.suppress(OSError):  # there may be no git
+        git = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+        if git.stdout.strip():
+            return git.stdout.strip()
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return str(os.getuid())
 
 
 def _change(action: Literal["promote", "rollback"], before: Bundle, after: Bundle) -> Change:
@@ -138,7 +145,10 @@ def _bytes_of(desk: Desk, target: Bundle) -> bytes:
 def _from_git(folder: Path, sha256: str) -> bytes | None:
     """The bundle as some commit has it: a clone has no store, but it has its history."""
     log = ["git", "log", "--format=%H", "--", bundle.MODEL]
-    commits = subprocess.run(log, cwd=folder, capture_output=True, text=True, check=False).stdout.split()
+    try:
+        commits = subprocess.run(log, cwd=folder, capture_output=True, text=True, check=False).stdout.split()
+    except OSError:
+        return None
     for commit in commits:
         show = ["git", "show", f"{commit}:./{bundle.MODEL}"]
         model = subprocess.run(show, cwd=folder, capture_output=True, check=False).stdout

@@ -22,12 +22,13 @@ from typing import Any
 
 from export import bundle, history
 from export.bundle import BundleError, Store
+from export.challenger import NONE, challenge
 from export.gate import Check, GateFileError
 from export.history import Change, HistoryError
 from export.measure import MeasureError
 from export.promotion import Desk, Refused, promote, rollback
 from export.to_onnx import ExportError
-from export.versions import Registry, RegistryError, Version
+from export.versions import CHALLENGER, Registry, RegistryError, Version
 from serving.errors import ModelError
 from serving.whole import write_whole
 from training.datasets import DataError
@@ -101,13 +102,13 @@ def run_promote(chosen: argparse.Namespace) -> int:
     version, checks, judged = _judge(found, chosen.version, chosen)
     _show(checks, chosen.json)
     _say(promote(found, version, checks, judged, force=chosen.force, reason=chosen.reason))
+    if CHALLENGER in version.aliases:  # it serves now: beside itself it would only cost
+        print(challenge(found, NONE, chosen.mlruns), file=sys.stderr)
     return 0
 
 
 def run_challenge(chosen: argparse.Namespace) -> int:
     """Names the challenger, and puts its file where serving's shadow looks."""
-    from export.challenger import challenge
-
     print(challenge(desk(chosen), chosen.version, chosen.mlruns))
     return 0
 

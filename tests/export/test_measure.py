@@ -56,3 +56,12 @@ def test_a_corpus_with_one_split_is_measured_on_that(model: Path, tones: Path, t
     (tmp_path / "tones" / "test.tsv").rename(tmp_path / "tones" / "train.tsv")
     with pytest.raises(NoSplit, match="dev, test"):
         splits_of(tmp_path / "tones")
+
+
+def test_a_split_of_one_label_is_refused_before_anything_is_scored(tones: Path, tmp_path: Path) -> None:
+    shutil.copytree(tones, tmp_path / "tones")
+    protocol = tmp_path / "tones" / "dev.tsv"
+    head, *rows = protocol.read_text().splitlines()
+    protocol.write_text("\n".join([head, *(row for row in rows if "spoof" not in row)]) + "\n")
+    with pytest.raises(DataError, match=r"Split dev .* only bonafide clips"):
+        splits_of(tmp_path / "tones")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from export import bundle, history
 from export.gate import Check
 from export.history import HistoryError
-from export.promotion import Desk, Refused, promote, rollback
+from export.promotion import Desk, Refused, promote, rollback, who
 from export.versions import CHALLENGER, CHAMPION, PREVIOUS, RegistryError
 from serving.detector import Detector
 from tests.export.conftest import RegisterTiny
@@ -155,3 +156,13 @@ def test_mlflow_itself_loads_the_registered_version(desk: Desk, register: Regist
     model = mlflow.pyfunc.load_model("models:/bonafide/1")
     found = model.predict({"waveform": np.full((1, 8000), 0.1, np.float32)})
     assert found["window_llr"].shape == (1, 1)
+
+
+def test_where_there_is_no_git_and_no_name_the_user_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("PROMOTED_BY", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert who() == str(os.getuid())

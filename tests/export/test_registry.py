@@ -141,6 +141,17 @@ def test_challenger_is_named_and_placed_for_the_shadow(
     assert command("challenge", "none")[0] == 0 and not placed.exists()
 
 
+def test_a_challenger_that_is_promoted_shadows_no_more(
+    register: RegisterTiny, command: Command, mlruns: Path
+) -> None:
+    register()
+    command("challenge", "1")
+    placed = mlruns / "challenger" / bundle.MODEL
+    assert placed.exists()
+    assert command("promote", "1", "--force", "--reason", "try it out")[0] == 0
+    assert not placed.exists()
+
+
 def test_a_copied_repository_still_finds_its_files(
     desk: Desk, register: RegisterTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
