@@ -151,6 +151,21 @@ def test_the_file_name_is_not_sent_to_the_server(page: Page, tap: Tap) -> None:
     assert b"secret" not in tap.bodies[-1]
 
 
+def test_a_file_dropped_onto_a_file_field_is_left_to_the_field(page: Page) -> None:
+    page.goto(page.url.split("#")[0] + "#verify")
+    kept = page.evaluate(
+        """() => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(9)], "clip.wav"));
+          const drop = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data });
+          return document.getElementById("verify-clip").dispatchEvent(drop);
+        }"""
+    )
+    assert kept  # nobody took it: the browser fills the field
+    expect(page.locator("#view-verify")).to_be_visible()
+    expect(page.locator(".queue-item")).to_have_count(0)
+
+
 def test_dropped_and_pasted_files_are_analysed(page: Page, clips: Callable[[Upload], Path]) -> None:
     for event, name in (("drop", "dropped.wav"), ("paste", "pasted.wav")):
         page.evaluate(

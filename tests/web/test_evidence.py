@@ -183,7 +183,9 @@ def test_the_data_table_holds_every_cell_of_the_map(page: Page) -> None:
 def test_the_threshold_slider_shows_the_trade_and_leaves_the_verdict(page: Page) -> None:
     verdict(page, FAKE)
     page.locator("#threshold").fill("8")
-    expect(page.locator("#trade-facts")).to_contain_text("This clip would be\nreal", use_inner_text=True)
+    expect(page.locator("#trade-facts")).to_contain_text(
+        "By this threshold alone\nthis clip would be called real", use_inner_text=True
+    )
     expect(page.locator("#trade-facts")).to_contain_text("fake, at 0.00 (unchanged)")
     expect(page.locator("#trade-facts")).to_contain_text("99")  # of fakes missed, by the manifest's points
     expect(page.locator("#verdict-title")).to_have_text("Fake")

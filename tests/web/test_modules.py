@@ -142,3 +142,19 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(page: Page) -> None:
 def test_files_are_told_by_their_first_bytes(page: Page, head: bytes, name: str, direct: bool) -> None:
     found = call(page, "container", "return m.sniff(Uint8Array.from(x));", list(head.ljust(64, b"\0")))
     assert found == {"name": name, "direct": direct}
+
+
+@pytest.mark.parametrize(
+    ("rest", "kind"),
+    [(-4.0, "partly_fake"), (-0.4, "fake_uneven")],
+)
+def test_partly_fake_is_said_only_where_the_rest_sounds_human(page: Page, rest: float, kind: str) -> None:
+    result: dict[str, Any] = {
+        "verdict": "fake",
+        "duration_s": 4.0,
+        "spans": [{"start_s": 0.0, "end_s": 2.0}],
+        "map": {"step_s": 0.5, "llr": [5.0] * 4 + [rest] * 4},
+    }
+    assert call(page, "words", "return m.kindOf(x);", result) == kind
+    result["spans"] = [{"start_s": 0.0, "end_s": 3.5}]  # nearly all of it
+    assert call(page, "words", "return m.kindOf(x);", result) == "fake"

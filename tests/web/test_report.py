@@ -268,7 +268,13 @@ def test_the_session_is_in_this_tab_only_and_deletable(page: Page, address: str)
     page.get_by_role("button", name="Remove real.wav").click()
     expect(page.locator(".queue-item")).to_have_count(1)
     expect(page.locator("#clip-name")).to_contain_text("fake.wav")
+    assert page.evaluate("document.activeElement.tagName") == "BUTTON"
+    page.once("dialog", lambda dialog: dialog.dismiss())
     page.locator("#clear").click()
+    expect(page.locator(".queue-item")).to_have_count(1)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#clear").click()
+    assert page.evaluate("document.activeElement.id") == "choose"
     expect(page.locator("#evidence")).to_be_hidden()
     page.reload()
     expect(page.locator("#session")).to_be_hidden()

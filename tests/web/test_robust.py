@@ -117,4 +117,4 @@ def test_a_page_opened_without_a_model_says_so_and_recovers(page: Page) -> None:
     expect(page.locator("#server-text")).to_have_text("no model ready")
     page.unroute("**/api/model")
     analyse(page, Upload("later.wav", FAKE.data))
-    expect(page.locator("#verdict-wrong")).to_contain_text("in tests")
+    expect(page.locator("#verdict-wrong")).to_contain_text("In tests")

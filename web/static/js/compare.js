@@ -6,7 +6,7 @@ import { duration, percent, plural, shortHash, signed } from "./format.js";
 import { paint } from "./picture.js";
 import { entryOf, parseReport } from "./report.js";
 import { LONGEST_S, Signal } from "./signal.js";
-import { flaggedShare, kindOf, wordsOf } from "./words.js";
+import { flaggedShare, kindOf, likelihoodOf, wordsOf } from "./words.js";
 
 const SIDES = ["a", "b"];
 
@@ -82,7 +82,8 @@ function panel(entry) {
     { class: "card compare-panel", "data-kind": kindOf(entry.result) },
     el("p", { class: "eyebrow" }, entry.name),
     el("h2", {}, icon(words.icon), words.title),
-    el("p", { class: "figure" }, el("span", {}, percent(entry.result.probability)), el("span", { class: "figure-label" }, "likely AI-generated")),
+    likelihoodOf(entry.result) &&
+      el("p", { class: "figure" }, el("span", {}, percent(entry.result.probability)), el("span", { class: "figure-label" }, "likely AI-generated")),
     el("canvas", { class: "compare-picture", role: "img", "aria-label": `Confidence map of ${entry.name}: ${plural(entry.result.spans.length, "flagged span")}` }),
   );
 }
@@ -108,7 +109,7 @@ function fillTable([a, b]) {
     .filter(({ name }) => !["SHA-256", "Duration"].includes(name));
   const rows = [
     { name: "Verdict", of: ({ result }) => wordsOf(result).title },
-    { name: "Likely AI-generated", of: ({ result }) => percent(result.probability) },
+    { name: "Likely AI-generated", of: ({ result }) => (likelihoodOf(result) ? percent(result.probability) : "–") },
     { name: "LLR (threshold)", of: ({ result }) => `${signed(result.llr)} (${signed(result.threshold)})` },
     { name: "Flagged", of: ({ result }) => result.spans.length ? `${plural(result.spans.length, "span")}, ${percent(flaggedShare(result))}` : "nothing" },
     { name: "Duration", of: ({ result }) => duration(result.duration_s) },

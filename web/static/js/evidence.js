@@ -11,7 +11,7 @@ import { fillSpans } from "./spans.js";
 import { Stage } from "./stage.js";
 import { ScoreTable } from "./table.js";
 import { Trade } from "./trade.js";
-import { kindOf, LIMITS, oddsSentence, priorSentence, wordsOf } from "./words.js";
+import { kindOf, likelihoodOf, LIMITS, oddsSentence, priorSentence, wordsOf } from "./words.js";
 
 export class Evidence {
   constructor() {
@@ -21,6 +21,8 @@ export class Evidence {
     this.trade = new Trade();
     this.player.addEventListener("unplayable", () => this.#note("This browser can't play the file. The verdict does not depend on that."));
     new ResizeObserver(() => this.#scale()).observe($("scale"));
+    // On paper the scale's ink is another, and a canvas keeps what was drawn.
+    for (const event of ["beforeprint", "afterprint"]) addEventListener(event, () => this.#scale());
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.#scale());
     drawRamp($("legend-ramp"));
     $("limits").replaceChildren(...LIMITS.map((limit) => el("li", {}, limit)));
@@ -58,14 +60,13 @@ export class Evidence {
     $("verdict-title").replaceChildren(icon(words.icon), words.title);
     $("verdict-meaning").textContent = words.meaning;
     $("verdict-wrong").textContent = wrongSentence(kindOf(result), manifest);
-    // Where nobody speaks, a percentage would be read as one all the same.
     $("verdict-scale").hidden = kindOf(result) === "no_speech";
     $("probability").textContent = percent(result.probability);
     const prior = priorSentence(manifest, sigmoid(manifest?.prior_log_odds ?? 0));
     $("verdict-odds").textContent = `${oddsSentence(result.llr)} ${prior}`;
     this.#scale();
-    const likely = kindOf(result) === "no_speech" ? "" : ` ${percent(result.probability)} likely AI-generated.`;
-    announce(`Verdict for ${name}: ${words.title}.${likely} ${words.meaning}`);
+    const likely = likelihoodOf(result);
+    announce(`Verdict for ${name}: ${words.title}. ${likely && `${likely}. `}${words.meaning}`);
   }
 
   #scale() {

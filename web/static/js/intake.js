@@ -23,14 +23,16 @@ export function bindIntake(onFiles) {
 function bindDrop(onFiles) {
   let depth = 0;
   const mark = (over) => $("drop").classList.toggle("over", over);
-  const holdsFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  // A file field takes what is dropped onto it by itself.
+  const holdsFiles = (event) =>
+    [...(event.dataTransfer?.types ?? [])].includes("Files") && !event.target.closest?.('input[type="file"]');
   document.addEventListener("dragenter", (event) => holdsFiles(event) && mark(++depth > 0));
   document.addEventListener("dragleave", (event) => holdsFiles(event) && mark(--depth > 0));
   document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
+    mark((depth = 0) > 0);
     if (!holdsFiles(event)) return;
     event.preventDefault();
-    mark((depth = 0) > 0);
     onFiles([...event.dataTransfer.files]);
   });
 }

@@ -23,6 +23,7 @@ export class Player extends EventTarget {
   close() {
     this.#audio.pause();
     this.#audio.removeAttribute("src");
+    this.#audio.load(); // or the old sound's length and place would stay
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = null;
   }

@@ -26,7 +26,9 @@ export class Queue {
     this.items = new Map();
     session.addEventListener("change", ({ detail }) => this.#update(detail));
     session.addEventListener("gone", ({ detail }) => this.#drop(detail));
-    $("clear").addEventListener("click", () => session.clear());
+    $("clear").addEventListener("click", () => {
+      if (confirm("Delete all results of this session? They can't be brought back.")) session.clear();
+    });
     [...session.entries].reverse().forEach((entry) => this.#update(entry));
   }
 
@@ -38,9 +40,15 @@ export class Queue {
   }
 
   #drop(entry) {
-    this.items.get(entry.id)?.remove();
+    const item = this.items.get(entry.id);
+    const held = item?.contains(document.activeElement) || document.activeElement === $("clear");
+    const neighbour = item?.nextElementSibling ?? item?.previousElementSibling;
+    item?.remove();
     this.items.delete(entry.id);
     $("session").hidden = !this.items.size;
+    announce(`Removed ${entry.name}`);
+    // What was pressed is gone: the focus goes to what stood beside it, or to the way in.
+    if (held) (neighbour?.querySelector("button:not([disabled])") ?? $("choose")).focus();
   }
 
   #update(entry) {

@@ -2,6 +2,9 @@
 // All numbers come from the server; nothing here knows a model.
 import { oneIn, rate } from "./format.js";
 
+// The share of such verdicts that are wrong is another number: it follows from the test's and from the prior.
+const DEPENDS = "How often such a verdict is wrong depends also on how many of the recordings that you check are fakes.";
+
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 export const probabilityOf = (llr, manifest) => sigmoid(llr + (manifest?.prior_log_odds ?? 0));
 
@@ -40,7 +43,7 @@ export function wrongRates(manifest) {
   };
 }
 
-/** How often such a verdict is wrong, in a sentence. */
+/** How often recordings of the other kind got such a verdict in tests, in words. */
 export function wrongSentence(kind, manifest) {
   if (kind === "no_speech") return "";
   const rates = wrongRates(manifest);
@@ -52,8 +55,8 @@ export function wrongSentence(kind, manifest) {
   }
   if (kind.startsWith("real")) {
     const share = rates.fakeCalledReal;
-    return `How often that is wrong: in tests, ${rate(share)} of fake clips were called real, ${oneIn(share)}${source}.`;
+    return `In tests, ${rate(share)} of fake clips were called real, ${oneIn(share)}${source}. ${DEPENDS}`;
   }
   const share = rates.realCalledFake;
-  return `How often that is wrong: in tests, ${rate(share)} of real clips were called fake, ${oneIn(share)}${source}.`;
+  return `In tests, ${rate(share)} of real clips were called fake, ${oneIn(share)}${source}. ${DEPENDS}`;
 }

@@ -1,7 +1,7 @@
 // An entry of the session -> a report: plain data, the same in the JSON file and inside the HTML one, and back again.
 import { shortHash } from "./format.js";
-import { measuredOn, wrongRates, wrongSentence } from "./rates.js";
-import { kindOf, LIMITS, wordsOf } from "./words.js";
+import { measuredOn, sigmoid, wrongRates, wrongSentence } from "./rates.js";
+import { kindOf, LIMITS, priorSentence, wordsOf } from "./words.js";
 
 export const SCHEMA = "bonafide-report/1";
 /** Stands right before the data in an HTML report; its signs are escaped everywhere else there. */
@@ -18,6 +18,7 @@ export function buildReport(entry) {
     file: { name: entry.name, size: entry.size ?? null, sha256: entry.sha256, container: entry.container, decoded_in: entry.decodedIn },
     verdict_in_words: { kind: kindOf(result), title: wordsOf(result).title, meaning: wordsOf(result).meaning },
     how_often_wrong: { sentence: wrongSentence(kindOf(result), manifest), rates: wrongRates(manifest), measured_on: measuredOn(manifest) },
+    prior_in_words: priorSentence(manifest, sigmoid(manifest?.prior_log_odds ?? 0)),
     settings: manifest && {
       threshold: result.threshold,
       inconclusive: manifest.inconclusive,

@@ -20,8 +20,8 @@ export class Trade {
   show(result, manifest) {
     this.result = result;
     this.points = [...(manifest?.operating_points ?? [])].sort((a, b) => a.llr - b.llr);
-    $("trade").hidden = this.points.length < 2;
-    if (this.points.length < 2) return;
+    $("trade").hidden = this.points.length < 2 || result.verdict === "no_speech";
+    if ($("trade").hidden) return;
     [this.low, this.high] = [this.points[0].llr, this.points[this.points.length - 1].llr];
     const step = (this.high - this.low) / SLIDER_STEPS;
     // The recorded threshold has to be one of the slider's positions.
@@ -97,7 +97,7 @@ export class Trade {
     fillFacts($("trade-facts"), [
       ["Real clips accused", `${rate(at.false_alarm)} (${oneIn(at.false_alarm)})`],
       ["Fake clips missed", `${rate(at.miss)} (${oneIn(at.miss)})`],
-      ["This clip would be", would],
+      ["By this threshold alone", `this clip would be called ${would}`],
       ["Recorded verdict", `${verdict}, at ${this.result.threshold.toFixed(2)} (unchanged)`],
     ]);
   }

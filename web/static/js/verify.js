@@ -2,7 +2,7 @@
 import { $, el, icon } from "./dom.js";
 import { percent, shortHash, signed } from "./format.js";
 import { EMBEDDED, parseReport } from "./report.js";
-import { wordsOf } from "./words.js";
+import { likelihoodOf, wordsOf } from "./words.js";
 
 // Natural-log units. The same file on the same model repeats to 1e-4; another processor's arithmetic may differ more.
 const LLR_TOLERANCE = 0.01;
@@ -52,7 +52,7 @@ function sameFacts(old, now) {
 
 /** What the values say: words and picture of an HTML report may have been changed around them. */
 export function recorded({ result }, isPage) {
-  const says = `Its values say: ${wordsOf(result).title}, ${percent(result.probability)} likely AI-generated.`;
+  const says = `Its values say: ${[wordsOf(result).title, likelihoodOf(result)].filter(Boolean).join(", ")}.`;
   return isPage ? `${says} The words and the picture of the page around them were not compared.` : says;
 }
 

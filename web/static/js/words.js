@@ -2,12 +2,20 @@
 import { percent } from "./format.js";
 
 const NEARLY_ALL = 0.8; // flagged share of a clip from which "partly" would mislead
+// "Partly" says that the rest is human: some unflagged stretch has to sound so, three times rather than not.
+const HUMAN_S = 1;
+const HUMAN_LLR = -Math.log(3);
 
 const WORDS = {
   fake: {
     title: "Fake",
     icon: "fake",
     meaning: "The voice sounds AI-generated from start to end, or nearly so.",
+  },
+  fake_uneven: {
+    title: "Fake",
+    icon: "fake",
+    meaning: "The recording as a whole sounds AI-generated, most clearly in the flagged spans. The rest is unclear rather than human.",
   },
   partly_fake: {
     title: "Partly fake",
@@ -54,6 +62,7 @@ const ERRORS = {
   unsupported_format: "That format can't be read",
   empty: "The file is empty",
   truncated: "The file is cut off",
+  joined: "The file holds more than one recording",
   too_short: "The recording is too short",
   too_long: "The recording is too long",
   too_large: "The file is too large",
@@ -73,13 +82,30 @@ export function flaggedShare(result) {
   return result.duration_s ? flagged / result.duration_s : 0;
 }
 
-/** result -> "fake" | "partly_fake" | "real" | "real_flagged" | "inconclusive" | "inconclusive_flagged" | "no_speech". */
+/** Whether a stretch of at least a second outside the spans sounds human, by the mean of its cells. */
+function humanOutside(result) {
+  const [step, llr] = [result.map?.step_s ?? 0, result.map?.llr ?? []];
+  const least = Math.ceil(HUMAN_S / step);
+  const flagged = (i) => result.spans.some((span) => span.start_s < (i + 1) * step && span.end_s > i * step);
+  let [sum, count] = [0, 0];
+  return llr.some((value, i) => {
+    [sum, count] = flagged(i) ? [0, 0] : [sum + value, count + 1];
+    return count >= least && sum / count <= HUMAN_LLR;
+  });
+}
+
+/** result -> "fake" | "fake_uneven" | "partly_fake" | "real" | "real_flagged" | "inconclusive" | "inconclusive_flagged" | "no_speech". */
 export function kindOf(result) {
   if (result.verdict === "no_speech") return "no_speech";
-  if (result.verdict === "fake" && result.spans.length && flaggedShare(result) < NEARLY_ALL) return "partly_fake";
+  if (result.verdict === "fake" && result.spans.length && flaggedShare(result) < NEARLY_ALL) {
+    return humanOutside(result) ? "partly_fake" : "fake_uneven";
+  }
   if (result.verdict !== "fake" && result.spans.length) return `${result.verdict}_flagged`;
   return result.verdict;
 }
+
+/** "97 % likely AI-generated"; nothing where nobody speaks: a percentage would be read as a verdict all the same. */
+export const likelihoodOf = (result) => (kindOf(result) === "no_speech" ? "" : `${percent(result.probability)} likely AI-generated`);
 
 export const wordsOf = (result) => WORDS[kindOf(result)] ?? WORDS.inconclusive;
 
