@@ -35,7 +35,14 @@ class Service:
         self.drift = Drift()
         self.shadow = Shadow(settings.challenger, settings.shadow_share, self.board)
         self.shelf = Shelf(self.models, settings.challenger, settings.models, settings.threads)
-        self._admitted = threading.BoundedSemaphore(max(1, settings.request_threads - FREE_THREADS))
+        places = max(1, settings.request_threads - FREE_THREADS)
+        if places < settings.queue + settings.scorers:
+            log.warning(
+                "%d request threads take in %d clips at a time: BONAFIDE_QUEUE=%d can't fill. "
+                "Raise BONAFIDE_REQUEST_THREADS.",
+                settings.request_threads, places, settings.queue,
+            )  # fmt: skip
+        self._admitted = threading.BoundedSemaphore(places)
         self._scoring = ScoringThreads(settings.scorers, settings.queue, settings.wait_s)
         self._decoders = DecoderPool(settings.scorers)
         self._starting = threading.Lock()

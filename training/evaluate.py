@@ -29,8 +29,11 @@ def clips_of(data: Path, split: str) -> list[Clip]:
     return protocol.read_file(data, split) if data.suffix.lower() == ".tsv" else read(data, split)
 
 
-def measure(detector: Detector, clips: Sequence[Clip], data: str) -> tuple[dict[str, Any], list[Judged]]:
-    """Every figure as a dict, and the verdicts behind it. Raises ValueError where a class is missing."""
+def measure(
+    detector: Detector, clips: Sequence[Clip], data: str, trained_on: Sequence[Clip] = ()
+) -> tuple[dict[str, Any], list[Judged]]:
+    """Every figure as a dict, and the verdicts behind it; with the training clips also known and unknown
+    generators apart. Raises ValueError where a class is missing."""
     judged, complaints = judging.judge(detector, clips)
     threshold = detector.manifest.threshold
     total = figures.overall(judged, threshold)
@@ -48,6 +51,9 @@ def measure(detector: Detector, clips: Sequence[Clip], data: str) -> tuple[dict[
         "sources": sources,
         "attacks": figures.by_attack(judged, threshold),
     }
+    if trained_on:
+        known = {clip.attack for clip in trained_on if clip.label == "spoof"}
+        report["familiarity"] = figures.by_familiarity(judged, known, threshold)
     return report, judged
 
 
@@ -84,7 +90,12 @@ def scores_tsv(judged: Sequence[Judged]) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    return judging.options("training.evaluate", __doc__.splitlines()[0])
+    options = judging.options("training.evaluate", __doc__.splitlines()[0])
+    options.add_argument(
+        "--trained-on", type=Path, metavar="TSV",
+        help="protocol of the training clips: known and unknown generators are told apart",
+    )  # fmt: skip
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,7 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         detector = judging.open_model(chosen.model)
         clips = clips_of(chosen.protocol, chosen.split)
-        report, judged = measure(detector, clips, f"{chosen.protocol.name} ({len(clips)} clips)")
+        trained_on = clips_of(chosen.trained_on, "train") if chosen.trained_on else []
+        report, judged = measure(detector, clips, f"{chosen.protocol.name} ({len(clips)} clips)", trained_on)
     except (DataError, ModelError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Verdicts of labelled clips -> figures overall, per source and per attack, with bootstrap intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +26,10 @@ def overall(judged: Sequence[Judged], threshold: float) -> Group:
     """Every figure over all clips. Raises ValueError where a class is missing."""
     llr, spoof = arrays(judged)
     rates = metrics.decisions(llr, spoof, threshold)
+    groups = [one.clip.attack if one.clip.label == "spoof" else one.clip.source for one in judged]
+    called_fake: dict[str, metrics.Metric] = {
+        "real_called_fake": lambda drawn, fake: metrics.decisions(drawn, fake, threshold).false_alarm
+    }
     return {
         "bonafide": int((~spoof).sum()),
         "spoof": int(spoof.sum()),
@@ -38,6 +42,9 @@ def overall(judged: Sequence[Judged], threshold: float) -> Group:
         "min_cllr": metrics.min_cllr(llr, spoof),
         **verdicts(judged),
         "interval": {name: _span(llr, spoof, metric) for name, metric in INTERVALS.items()},
+        "interval_of_groups": {
+            name: _span(llr, spoof, metric, groups) for name, metric in (INTERVALS | called_fake).items()
+        },
     }
 
 
@@ -73,6 +80,16 @@ def by_attack(judged: Sequence[Judged], threshold: float) -> dict[str, Group]:
     spoofs = _groups([one for one in judged if one.clip.label == "spoof"], lambda one: one.clip.attack)
     rows = {name: _attack(group, real, threshold) for name, group in spoofs.items()}
     return dict(sorted(rows.items(), key=lambda row: -row[1]["eer"]))
+
+
+def by_familiarity(judged: Sequence[Judged], known: Collection[str], threshold: float) -> dict[str, Group]:
+    """Spoofs of the generators that training knew by name, and those of the others, each against all real."""
+    real = [one for one in judged if one.clip.label == "bonafide"]
+    spoofs = _groups(
+        [one for one in judged if one.clip.label == "spoof"],
+        lambda one: "known in training" if one.clip.attack in known else "unknown in training",
+    )
+    return {name: _attack(group, real, threshold) for name, group in spoofs.items()}
 
 
 def within_source(sources: dict[str, Group]) -> Group:
@@ -127,8 +144,10 @@ def _attack(group: list[Judged], real: list[Judged], threshold: float) -> Group:
     }
 
 
-def _span(llr: Floats, spoof: Bools, metric: metrics.Metric) -> list[float]:
-    found = metrics.bootstrap(llr, spoof, metric, SEED, DRAWS)
+def _span(
+    llr: Floats, spoof: Bools, metric: metrics.Metric, groups: Sequence[str] | None = None
+) -> list[float]:
+    found = metrics.bootstrap(llr, spoof, metric, SEED, DRAWS, groups)
     return [found.low, found.high]
 
 

@@ -42,10 +42,15 @@ def merged(spans: Sequence[Span]) -> list[Span]:
 
 def span_iou(flagged: Sequence[Span], true: Sequence[Span]) -> float:
     """Seconds in both over seconds in either, 0 to 1; two empty lists agree, so 1."""
-    ours, theirs = merged(flagged), merged(true)
-    shared = sum(max(0.0, min(a[1], b[1]) - max(a[0], b[0])) for a in ours for b in theirs)
-    union = sum(end - start for start, end in ours) + sum(end - start for start, end in theirs) - shared
+    shared = shared_s(flagged, true)
+    union = sum(end - start for start, end in [*merged(flagged), *merged(true)]) - shared
     return shared / union if union else 1.0
+
+
+def shared_s(flagged: Sequence[Span], true: Sequence[Span]) -> float:
+    """Seconds in both."""
+    ours, theirs = merged(flagged), merged(true)
+    return sum(max(0.0, min(a[1], b[1]) - max(a[0], b[0])) for a in ours for b in theirs)
 
 
 def frame_f1(flagged: Sequence[NDArray[np.bool_]], true: Sequence[NDArray[np.bool_]]) -> float:

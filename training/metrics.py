@@ -10,8 +10,9 @@ the bona fide is sought: its Pmiss is false_alarm here, its Pfa is miss here. `m
 costs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,10 +184,22 @@ def ratio(part: float, whole: float) -> float:
 Metric = Callable[[Floats, Bools], float]
 
 
-def bootstrap(scores: ArrayLike, spoof: ArrayLike, metric: Metric, seed: int, draws: int = 1000) -> Interval:
-    """95 % interval of a metric over clips drawn anew, each class by itself so that every draw has both."""
+def bootstrap(
+    scores: ArrayLike,
+    spoof: ArrayLike,
+    metric: Metric,
+    seed: int,
+    draws: int = 1000,
+    groups: Sequence[str] | None = None,
+) -> Interval:
+    """95 % interval of a metric over clips drawn anew, each class by itself so that every draw has both.
+
+    With `groups` (N,), such as sources, whole groups are drawn: clips of one are alike, so what a new one
+    would do shows only there.
+    """
     values, positive = checked(scores, spoof)
-    picks = (_redraw(positive, np.random.default_rng([seed, draw])) for draw in range(draws))
+    drawn = _redraw if groups is None else partial(_redraw_groups, np.asarray(groups))
+    picks = (drawn(positive, np.random.default_rng([seed, draw])) for draw in range(draws))
     return _interval(metric(values, positive), [metric(values[pick], positive[pick]) for pick in picks])
 
 
@@ -207,6 +220,17 @@ def bootstrap_difference(
 def _redraw(positive: Bools, rng: np.random.Generator) -> NDArray[np.intp]:
     classes = (np.flatnonzero(positive), np.flatnonzero(~positive))
     return np.concatenate([rng.choice(rows, len(rows)) for rows in classes])
+
+
+def _redraw_groups(groups: NDArray[np.str_], positive: Bools, rng: np.random.Generator) -> NDArray[np.intp]:
+    rows = []
+    for label in (True, False):
+        held = [
+            np.flatnonzero((groups == name) & (positive == label))
+            for name in np.unique(groups[positive == label])
+        ]
+        rows += [held[pick] for pick in rng.integers(len(held), size=len(held))]
+    return np.concatenate(rows)
 
 
 def _interval(value: float, draws: list[float]) -> Interval:

@@ -27,9 +27,13 @@ def markdown(report: Mapping[str, Any]) -> str:
     parts = [
         f"{model['name']} {model['version']} ({model['sha256'][:12]}) on {report['data']}, {report['date']}: "
         f"{total['bonafide']} real, {total['spoof']} fake, {len(report['not_scored'])} not scored.{smoke}",
-        table(("figure", "value", "95 % interval"), [_headline(total, *row) for row in HEADLINE]),
+        table(
+            ("figure", "value", "95 % interval over clips", "over sources and generators"),
+            [_headline(total, *row) for row in HEADLINE],
+        ),
         _sources(report),
-        _attacks(report["attacks"]),
+        _attacks(report["familiarity"], "generators") if "familiarity" in report else "",
+        _attacks(report["attacks"], "attack"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -47,11 +51,10 @@ def shown(value: float, kind: str) -> str:
     return f"{100 * value:.1f} %" if kind == "%" else f"{value:.3f}"
 
 
-def _headline(total: Mapping[str, Any], title: str, name: str, kind: str) -> tuple[str, str, str]:
-    if name not in total["interval"]:
-        return title, shown(total[name], kind), ""
-    low, high = (shown(end, kind) for end in total["interval"][name])
-    return title, shown(total[name], kind), f"{low} to {high}"
+def _headline(total: Mapping[str, Any], title: str, name: str, kind: str) -> tuple[str, ...]:
+    spans = [total[key].get(name) for key in ("interval", "interval_of_groups")]
+    told = [f"{shown(span[0], kind)} to {shown(span[1], kind)}" if span else "" for span in spans]
+    return title, shown(total[name], kind), *told
 
 
 def _sources(report: Mapping[str, Any]) -> str:
@@ -80,10 +83,10 @@ def _within(row: Mapping[str, Any]) -> str:
     return f"{row['auc']:.3f} ({low:.2f} to {high:.2f})"
 
 
-def _attacks(attacks: Mapping[str, Any]) -> str:
+def _attacks(attacks: Mapping[str, Any], title: str) -> str:
     rows = []
     for name, row in attacks.items():
         low, high = row["interval"]["eer"]
         eer = f"{shown(row['eer'], '%')} ({100 * low:.0f} to {100 * high:.0f})"
         rows.append((name, str(row["spoof"]), eer, f"{row['auc']:.3f}", shown(row["fake_called_real"], "%")))
-    return table(("attack", "fake", "EER against all real", "AUC", "called real"), rows)
+    return table((title, "fake", "EER against all real", "AUC", "called real"), rows)

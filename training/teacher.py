@@ -23,6 +23,6 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, waveform: Tensor) -> Tensor:
-        tokens = torch.cat(self.trunk(self.network.mels(waveform).bfloat16()), dim=2).float()
-        window, _, _ = self.network.head(tokens)
+        states = [state.float() for state in self.trunk(self.network.mels(waveform).bfloat16())]
+        window, _, _ = self.network.head(states)
         return torch.sigmoid(window.reshape(len(waveform), -1).mean(dim=1))

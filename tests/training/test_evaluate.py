@@ -61,6 +61,18 @@ def test_attacks_stand_hardest_first_and_against_all_real_clips(report: Report) 
     assert report["attacks"]["bark"]["sources"] == ["lab"]
 
 
+def test_known_and_unknown_generators_are_told_apart(
+    loud_detector: Detector, loud_protocol: Path, tmp_path: Path
+) -> None:
+    clips = protocol.read_file(loud_protocol, "test")
+    learnt = [clip for clip in clips if clip.attack == "vits"]
+    report, _ = evaluate.measure(loud_detector, clips, "loud", learnt)
+    assert report["familiarity"]["known in training"]["auc"] == report["attacks"]["vits"]["auc"]
+    assert report["familiarity"]["unknown in training"]["auc"] == report["attacks"]["bark"]["auc"]
+    assert "unknown in training" in markdown(report)
+    assert "unknown in training" not in markdown(evaluate.measure(loud_detector, clips, "loud")[0])
+
+
 def test_scores_are_those_of_the_scoring_command(
     out: Path, loud_model: Path, loud_protocol: Path, tmp_path: Path
 ) -> None:

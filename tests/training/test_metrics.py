@@ -198,3 +198,17 @@ def test_a_system_does_not_differ_from_itself() -> None:
     scores, spoof = noisy(1, 1.0)
     gap = metrics.bootstrap_difference(scores, scores, spoof, metrics.eer, seed=0, draws=50)
     assert (gap.value, gap.low, gap.high) == (0, 0, 0)
+
+
+def test_clips_of_few_groups_leave_a_wider_interval() -> None:
+    """Ten copies of each clip are no more evidence than the clip."""
+    scores, spoof = noisy(1, 1.5)
+    rows = np.repeat(np.arange(40), 10)
+    clips = metrics.bootstrap(scores[rows], spoof[rows], metrics.auc, seed=3, draws=200)
+    groups = metrics.bootstrap(
+        scores[rows], spoof[rows], metrics.auc, seed=3, draws=200, groups=[str(row) for row in rows]
+    )
+    once = metrics.bootstrap(scores[:40], spoof[:40], metrics.auc, seed=4, draws=200)
+    assert groups.value == clips.value
+    assert groups.high - groups.low > 2 * (clips.high - clips.low)
+    assert groups.high - groups.low == pytest.approx(once.high - once.low, rel=0.3)

@@ -113,6 +113,7 @@ def test_a_detector_that_hears_the_difference_scores_near_the_top(loud_detector:
     assert report["mixed"]["span_iou"] > 0.5
     assert report["mixed"]["frame_f1"] > 0.7
     assert report["mixed"]["segment_eer"] < 0.2
+    assert report["mixed"]["found"] == 1
     assert report["controls_flagged"] == {"real in real": 0, "fake in fake, under half flagged": 0}
     assert report["kinds"]["fake in fake"]["span_iou"] == pytest.approx(1)
     assert np.isnan(report["kinds"]["real in real"]["segment_eer"])
@@ -125,6 +126,7 @@ def test_a_detector_that_flags_the_wrong_part_scores_low(loud_detector: Detector
     report = splices.figures(splices.locate(loud_detector, [wrong, flagged_control]))
     assert report["mixed"]["span_iou"] < 0.1
     assert report["mixed"]["segment_eer"] > 0.5
+    assert report["mixed"]["found"] == 0 and report["mixed"]["any_flagged"] == 1
     assert report["controls_flagged"]["real in real"] == 1
 
 
