@@ -84,12 +84,16 @@ class Batches(IterableDataset[Batch]):
         geometry: tuple[int, int, int],
         strength: float,
         seed: int,
+        held_out: frozenset[str] = frozenset(),
     ) -> None:
-        """`pool` holds clips then twins; geometry is (window samples, frame hop samples or 0, frames)."""
+        """`pool` holds clips then twins; geometry is (window samples, frame hop samples or 0, frames). Clips
+        of the sources in `held_out` are never drawn, nor are their twins.
+        """
         self.pool, self.composition, self.strength, self.seed = pool, composition, strength, seed
         self.window, self.frame_hop, self.frames = geometry
-        real = [i for i, c in enumerate(clips) if c.label == "bonafide"]
-        spoof = [i for i, c in enumerate(clips) if c.label == "spoof"]
+        learnt = [(i, c) for i, c in enumerate(clips) if c.source not in held_out]
+        real = [i for i, c in learnt if c.label == "bonafide"]
+        spoof = [i for i, c in learnt if c.label == "spoof"]
         self.real, self.real_weights = np.array(real), _weights([clips[i].source for i in real])
         self.spoof, self.spoof_weights = np.array(spoof), _weights([clips[i].attack for i in spoof])
         held: dict[str, list[int]] = defaultdict(list)

@@ -23,7 +23,7 @@ from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
 from training.objective import losses, optimiser, warming
 from training.outcome import calibrated
-from training.pool import CACHE, Pool, pool
+from training.pool import CACHE, Pool, Selection, pool
 from training.probe import probe
 from training.scoring import Logits, score
 from training.teacher import Teacher
@@ -84,6 +84,16 @@ def dev_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
     return {"dev_auc": auc(clip, spoof), "dev_eer": eer(clip, spoof), "dev_cllr": cllr(llr, spoof)}
 
 
+def held_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
+    """AUC over the clips held out, and the mean of those within sources that hold both labels."""
+    score, spoof = logits.clip(), np.array([clip.label == "spoof" for clip in clips])
+    source = np.array([clip.source for clip in clips])
+    rows = [source == name for name in np.unique(source)]
+    within = [auc(score[row], spoof[row]) for row in rows if 0 < spoof[row].sum() < row.sum()]
+    found = {"held_within_auc": float(np.mean(within))} if within else {}
+    return found | ({"held_auc": auc(score, spoof)} if 0 < spoof.sum() < len(spoof) else {})
+
+
 def fit(
     config: TrainConfig,
     lists: list[list[Clip]],
@@ -92,17 +102,22 @@ def fit(
     start_run: str,
     teacher_run: str,
     out: Path,
+    held_out: frozenset[str] = frozenset(),
 ) -> nn.Module:
     """Train, keeping the averaged weights of the epoch named by `config.pick` in `out`; returns that network.
 
-    It goes on from `start_run` and learns from `teacher_run` where they are given.
+    It goes on from `start_run` and learns from `teacher_run` where they are given; clips of the sources in
+    `held_out` are judged after each epoch and not learnt from.
     """
     torch.manual_seed(config.seed)
     network = network_of(checkpoint(start_run)) if start_run else models.initialised(config.as_dict()).network
     train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
     shape = geometry(network, config)
     clips = [clip for part in lists for clip in part]
-    source = Batches(clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed)
+    held = [row for row, clip in enumerate(clips) if clip.source in held_out]
+    source = Batches(
+        clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out
+    )
     batches = loaded(source)
     if isinstance(network, EncoderNet) and not start_run:
         probe(network, batches, config)
@@ -118,6 +133,11 @@ def fit(
         )
         logits = score(average.module, dev_pool, len(dev), config)
         measured |= dev_metrics(logits, dev)
+        if held:
+            measured |= held_metrics(
+                score(average.module, Selection(train_pool, held), len(held), config),
+                [clips[row] for row in held],
+            )
         mlflow.log_metrics(measured, step=index)
         print(f"epoch {index + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in measured.items()), flush=True)
         if config.pick == "last" or measured["dev_auc"] > best:

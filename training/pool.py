@@ -48,6 +48,18 @@ class Pool:
         return part.samples[variant][part.bounds[row] : part.bounds[row + 1]].astype(np.float32) / 32768
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Some clips of a pool behind numbers of their own."""
+
+    pool: Pool
+    rows: Sequence[int]
+
+    def get(self, index: int, variant: str) -> np.ndarray:
+        """(N,) float32 in [-1, 1]"""
+        return self.pool.get(self.rows[index], variant)
+
+
 def _prepare(clip: Clip, variant: str) -> np.ndarray:
     rng = np.random.default_rng(list(hashlib.sha256(f"{clip.path}{variant}".encode()).digest()))
     try:

@@ -13,7 +13,7 @@ from serving.chunking import Chunk, chunks
 from serving.detector import FrameTrack
 from training import models
 from training.config import TrainConfig
-from training.pool import VARIANTS, Pool
+from training.pool import VARIANTS, Pool, Selection
 
 MAX_WINDOWS = 64
 
@@ -38,7 +38,9 @@ def chunks_of(samples: np.ndarray, config: TrainConfig) -> Iterator[Chunk]:
 
 
 @torch.no_grad()
-def score(network: nn.Module, pool: Pool, count: int, config: TrainConfig, variant: str = "plain") -> Logits:
+def score(
+    network: nn.Module, pool: Pool | Selection, count: int, config: TrainConfig, variant: str = "plain"
+) -> Logits:
     """Logits of the pool's first `count` clips."""
     network.eval()
     windows, frames = [], []

@@ -28,20 +28,25 @@ def run(
     name: str,
     start_run: str = "",
     teacher_run: str = "",
+    held_out: frozenset[str] = frozenset(),
 ) -> str:
-    """One MLflow run from start to checkpoint; returns its id."""
+    """One MLflow run from start to checkpoint; returns its id. Raises DataError, also on a source to hold out
+    that the data lack.
+    """
     lists = [read(part, "train") for part in (data, *extra)]
-    clips = [clip for part in lists for clip in part]
+    if lacking := held_out - {clip.source for part in lists for clip in part}:
+        raise DataError(f"The training clips have no source {', '.join(sorted(lacking))} to hold out.")
+    clips = [clip for part in lists for clip in part if clip.source not in held_out]
     made, dev = read(twins, "train") if twins else [], read(data, "dev")
     _, experiment = tracking.connect()
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
-        runs = {"start_run": start_run, "teacher_run": teacher_run}
+        runs = {"start_run": start_run, "teacher_run": teacher_run, "held_out": " ".join(sorted(held_out))}
         mlflow.log_params(config.as_dict() | {"data": str(data.resolve())} | runs)
         run_id = str(active.info.run_id)
         best = folder_of(run_id) / "best.pt"
-        network = fit(config, lists, made, dev, start_run, teacher_run, best)
+        network = fit(config, lists, made, dev, start_run, teacher_run, best, held_out)
         leave(network, config, dev, described, run_id)
         return run_id
 
@@ -79,6 +84,11 @@ def main() -> None:
     parser.add_argument(
         "--teacher", default="", metavar="RUN", help="MLflow run of an encoder that the network learns from"
     )
+    parser.add_argument(
+        "--hold-out", nargs="+", default=[], metavar="SOURCE",
+        help="sources kept out of training and judged after each epoch: what a recipe does for unseen "
+        "generators shows there, not on a dev set that is like the training data",
+    )  # fmt: skip
     parser.add_argument("--name", help="of the run; the architecture by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
@@ -86,7 +96,8 @@ def main() -> None:
     config = settings([*([] if args.data else SMOKE), *args.set], args.architecture)
     data = args.data or sample.make(sample.DEFAULT)
     try:
-        run(config, data, args.extra, args.twins, args.name or args.architecture, args.start, args.teacher)
+        name, held_out = args.name or args.architecture, frozenset(args.hold_out)
+        run(config, data, args.extra, args.twins, name, args.start, args.teacher, held_out)
     except DataError as error:
         sys.exit(str(error))
 

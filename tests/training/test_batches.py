@@ -86,16 +86,26 @@ def test_a_join_replaces_exactly_the_masked_stretch() -> None:
     assert np.allclose(joined[far], 0.1)
 
 
-def test_a_pair_of_one_source_is_of_one_source() -> None:
+def levelled_sources(source_share: float, held_out: frozenset[str]) -> torch.Tensor:
+    """Sources a, b and c with a real and a spoof clip each, known by levels 1 to 6: those of a batch."""
     clips = [
         Clip(Path(f"{source}-{label}.flac"), label, label, "unknown", source, "train")
         for source in "abc"
         for label in ("bonafide", "spoof")
     ]
-    levels = np.repeat(np.arange(1, 7) * 4000, WINDOW).astype(np.int16)  # a clip is known by its level
+    levels = np.repeat(np.arange(1, 7) * 4000, WINDOW).astype(np.int16)
     part = Part(dict.fromkeys(("plain", "coded"), levels), np.arange(7) * WINDOW)
-    composition = Composition(pairs=8, real=0, spoof=0, source_share=1.0, splice_share=0.0)
-    made = Batches(clips, [], Pool([part]), composition, (WINDOW, 640, 48), strength=0.0, seed=1)
-    level = (next(iter(made)).waveform[:, 0] * 32768 / 4000).round().int().reshape(8, 2)
+    composition = Composition(pairs=8, real=8, spoof=8, source_share=source_share, splice_share=0.0)
+    made = Batches(clips, [], Pool([part]), composition, (WINDOW, 640, 48), 0.0, 1, held_out)
+    return (next(iter(made)).waveform[:, 0] * 32768 / 4000).round().int()
+
+
+def test_a_pair_of_one_source_is_of_one_source() -> None:
+    level = levelled_sources(1.0, frozenset())[:16].reshape(8, 2)
     assert set(level[:, 0].tolist()) > {1}  # more than one source is drawn
     assert (level[:, 1] == level[:, 0] + 1).all()
+
+
+@pytest.mark.parametrize("source_share", [0.0, 1.0])
+def test_a_source_that_is_held_out_is_never_drawn(source_share: float) -> None:
+    assert set(levelled_sources(source_share, frozenset("b")).tolist()) == {1, 2, 5, 6}

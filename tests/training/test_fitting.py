@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from training import fitting
-from training.config import configure
-from training.fitting import MIXES, best_share, fit, mixed
+from training import fitting, sample, train
+from training.config import PRESETS, configure
+from training.datasets import Clip, DataError
+from training.fitting import MIXES, best_share, fit, held_metrics, mixed
+from training.scoring import Logits
 
 
 def test_a_mix_lies_between_its_ends() -> None:
@@ -66,3 +69,29 @@ def test_the_epoch_that_was_asked_for_is_left(
 def test_an_unknown_pick_is_refused() -> None:
     with pytest.raises(ValueError, match="'first'; expected one of best, last"):
         configure("rescnn", {"pick": "first"})
+
+
+def test_held_out_sources_are_judged_together_and_each_by_itself() -> None:
+    clips = [
+        Clip(Path(f"{source}{number}"), label, "-", "-", source, "train")
+        for source, labels in (("both", ("bonafide", "spoof")), ("fakes", ("spoof",)))
+        for number in range(2)
+        for label in labels
+    ]
+    scores = [
+        1.0,
+        3.0,
+        2.0,
+        4.0,
+        0.0,
+        5.0,
+    ]  # both: real 1 and 2 below spoofs 3 and 4; one more spoof lies under
+    found = held_metrics(Logits([np.array([one]) for one in scores], []), clips)
+    assert found == {"held_within_auc": 1.0, "held_auc": pytest.approx(6 / 8)}
+    assert held_metrics(Logits([np.array([0.0])], []), [clips[-1]]) == {}
+
+
+def test_a_source_to_hold_out_has_to_be_there(tmp_path: Path) -> None:
+    data = sample.make(tmp_path)
+    with pytest.raises(DataError, match="no source elsewhere"):
+        train.run(PRESETS["rescnn"], data, [], None, "any", held_out=frozenset(["elsewhere"]))
