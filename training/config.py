@@ -14,7 +14,9 @@ class TrainConfig:
     architecture: str = "rescnn"
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
+    size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
+    hidden: int = 256  # of its head
     full_rate: int = -1  # layers that see 50 tokens a second, the others 25; below 0 all
     novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
     epochs: int = 16  # 0 leaves the start: of an encoder Whisper's layers with the head fitted to them
@@ -54,10 +56,15 @@ PRESETS = {
 
 
 def shape_of(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a configuration that its encoder's weights fit; runs from before tokens could be halved
+    """The settings of a configuration that its encoder's weights fit; runs from before there was a choice
     state the layers alone.
     """
-    return {"layers": config["layers"], "full_rate": config.get("full_rate", -1)}
+    return {
+        "size": config.get("size", "base"),
+        "layers": config["layers"],
+        "hidden": config.get("hidden", 256),
+        "full_rate": config.get("full_rate", -1),
+    }
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:

@@ -1,4 +1,5 @@
-"""Whisper-base's convolutions and first layers with a frame and a window head: waveform -> spoof logits.
+"""Whisper's convolutions and first layers, base or tiny, with a frame and a window head: waveform -> spoof
+logits.
 
 Attention sees its whole window, so windows are cut inside the graph and an overlap would cost its share;
 windows do not
@@ -12,30 +13,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.features import LogMel, cut
+from training.features import LogMel, cut, levelled
 from training.whisper import encoder_weights
 
-WIDTH, HEADS, BANDS = 512, 8, 80
+BANDS = 80
+HEAD_WIDTH = 64  # of attention, in every size
+WIDTHS = {"base": 512, "tiny": 384}
 SUMMED = 8  # tokens whose mean is taken first
 MOST_MAGNIFIED = 300.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
 
 class Layer(nn.Module):
-    """One pre-norm transformer layer, (M, T, 512) -> (M, T, 512)."""
+    """One pre-norm transformer layer, (M, T, width) -> (M, T, width)."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.attention_norm, self.mlp_norm = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        m, t, _ = x.shape
-        heads = (
-            self.qkv(self.attention_norm(x)).reshape(m, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
-        )
+        m, t, width = x.shape
+        qkv = self.qkv(self.attention_norm(x)).reshape(m, t, 3, width // HEAD_WIDTH, HEAD_WIDTH)
+        heads = qkv.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2])  # (M, heads, T, 64)
-        x = x + self.out(mixed.transpose(1, 2).reshape(m, t, WIDTH))
+        x = x + self.out(mixed.transpose(1, 2).reshape(m, t, width))
         return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
 
     def load(self, weights: dict[str, np.ndarray], index: int) -> None:
@@ -62,17 +64,18 @@ def halved(tokens: Tensor) -> Tensor:
 class Trunk(nn.Module):
     """(M, 80, T) log-mel -> list of states: after the convolutions and after each layer.
 
-    A state is (M, T/2, 512), 50 tokens a second; from layer `full_rate` on (M, T/4, 512): a layer's cost goes
-    with its tokens.
+    A state is (M, T/2, width), 50 tokens a second; from layer `full_rate` on (M, T/4, width): a layer's cost
+    goes with its tokens.
     """
 
-    def __init__(self, layers: int, tokens: int, full_rate: int) -> None:
+    def __init__(self, layers: int, tokens: int, full_rate: int, size: str) -> None:
         super().__init__()
-        self.full_rate = full_rate
-        self.conv1 = nn.Conv1d(BANDS, WIDTH, 3, padding=1)
-        self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
-        self.position = nn.Parameter(torch.zeros(tokens, WIDTH))
-        self.layers = nn.ModuleList(Layer() for _ in range(layers))
+        self.full_rate, self.size = full_rate, size
+        width = WIDTHS[size]
+        self.conv1 = nn.Conv1d(BANDS, width, 3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.position = nn.Parameter(torch.zeros(tokens, width))
+        self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
 
     def forward(self, mel: Tensor) -> list[Tensor]:
         x = functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2) + self.position
@@ -83,7 +86,7 @@ class Trunk(nn.Module):
         return states
 
     def load_pretrained(self) -> None:
-        weights = encoder_weights()
+        weights = encoder_weights(self.size)
         for conv, name in ((self.conv1, "conv1"), (self.conv2, "conv2")):
             conv.weight.data.copy_(torch.from_numpy(weights[f"{name}/weight"]))
             conv.bias.data.copy_(torch.from_numpy(weights[f"{name}/bias"]))
@@ -128,11 +131,11 @@ def over_time(tokens: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """States (M, T, 512), T of each its own -> window logit (M,) from their means and deviations, frame
+    """States (M, T, width), T of each its own -> window logit (M,) from their means and deviations, frame
     logits (M, frames).
     """
 
-    def __init__(self, width: int, frames: int, hidden: int = 256, dropout: float = 0.3) -> None:
+    def __init__(self, width: int, frames: int, hidden: int, dropout: float = 0.3) -> None:
         super().__init__()
         self.frames, self.width = frames, 2 * width  # frames a window; of the statistics
         self.statistics_scale, self.frame_scale = Standardise(2 * width), Standardise(width)
@@ -178,21 +181,27 @@ class EncoderNet(nn.Module):
     """(B, N) -> window logits (B, W) and frame logits (B, W * window / frame_hop); window == hop."""
 
     def __init__(
-        self, window_samples: int, frame_hop_samples: int, layers: int = 2, full_rate: int = -1
+        self,
+        window_samples: int,
+        frame_hop_samples: int,
+        layers: int = 2,
+        full_rate: int = -1,
+        size: str = "base",
+        hidden: int = 256,
     ) -> None:
         super().__init__()
         self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
         self.mel = LogMel()
         tokens = window_samples // (2 * self.mel.power.hop)
-        self.trunk = Trunk(layers, tokens, full_rate)
-        self.head = Head(WIDTH * (layers + 1), window_samples // frame_hop_samples)
+        self.trunk = Trunk(layers, tokens, full_rate, size)
+        self.head = Head(WIDTHS[size] * (layers + 1), window_samples // frame_hop_samples, hidden)
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.
         self.stand_ins: tuple[Trunk, ...] = ()
 
     def mels(self, waveform: Tensor) -> Tensor:
         """(B, N) -> (B * W, 80, T), log-mel of each window by itself."""
         windows = cut(waveform, self.window_samples, self.window_samples)  # (B, W, window)
-        mel: Tensor = self.mel(windows.reshape(-1, self.window_samples))
+        mel: Tensor = self.mel(levelled(windows.reshape(-1, self.window_samples)))
         return mel
 
     def states(self, waveform: Tensor) -> list[Tensor]:

@@ -26,6 +26,15 @@ def cut(signal: Tensor, size: int, hop: int) -> Tensor:
     return torch.cat([blocks[:, i : i + count] for i in range(parts)], dim=2)[:, :, :size]
 
 
+PEAK = 0.5  # of a levelled window
+QUIETEST = 1e-4  # peak, -80 dBFS: what is silent stays so
+
+
+def levelled(windows: Tensor) -> Tensor:
+    """(M, N) -> each window at one peak level: spectral floors lie alike under loud and quiet speech."""
+    return windows * (PEAK / windows.abs().amax(dim=1, keepdim=True).clamp(min=QUIETEST))
+
+
 class PowerSpectrum(nn.Module):
     """(B, N) -> (B, T, n_fft // 2 + 1), |DFT|^2 of Hann-windowed frames; T = 1 + (N - n_fft) // hop, no
     padding.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from training.encoder import EncoderNet
-from training.features import cut
+from training.features import cut, levelled
 from training.rescnn import ResCnn
 
 
@@ -23,7 +23,7 @@ class FusedNet(nn.Module):
         batch = waveform.shape[0]
         windows = cut(waveform, self.window_samples, self.window_samples)
         first, first_frame, statistics = self.encoder.with_statistics(waveform)
-        second, second_frame = self.small(windows.reshape(-1, self.window_samples))
+        second, second_frame = self.small(levelled(windows.reshape(-1, self.window_samples)))
         window = self.window_weight[0] * first + self.window_weight[1] * second.reshape(batch, -1)
         frame = self.frame_weight[0] * first_frame + self.frame_weight[1] * second_frame.reshape(batch, -1)
         return window, frame, statistics

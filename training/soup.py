@@ -1,9 +1,10 @@
 """Runs of one network that went on from the same weights -> one run with their mean weights.
 
-    python -m training.soup --runs RUN RUN RUN --data corpus/train.tsv
+    python -m training.soup --runs RUN RUN RUN --data corpus/train.tsv [--heads]
 
 Fine-tuned weights that share a start lie in one basin, and their mean holds better on what none of them saw
-than any of them (Wortsman et al. 2022, Rame et al. 2022), at the cost of one network.
+than any of them (Wortsman et al. 2022, Rame et al. 2022), at the cost of one network. With --heads only the
+encoders' trunks are averaged, as all start from Whisper, and the heads, which do not, stand side by side.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from training.checkpoints import checkpoint, network_of
 from training.config import configure, shape_of
 from training.datasets import read
 from training.derived import record
+from training.encoder import EncoderNet, Standardise
 from training.fitting import dev_metrics
 from training.pool import CACHE, pool
 from training.scoring import score
@@ -32,6 +34,39 @@ def mean(networks: list[nn.Module]) -> nn.Module:
         raise ValueError("The runs hold networks of different shapes; give runs that share a start.")
     networks[0].load_state_dict({name: _mean([state[name] for state in states]) for name in states[0]})
     return networks[0]
+
+
+@torch.no_grad()
+def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNet:
+    """An encoder with the mean trunk, whose logits are the means of what the heads say of it."""
+    hidden = shape["hidden"] * len(networks)
+    whole = EncoderNet(
+        networks[0].window_samples, networks[0].frame_hop_samples, **(shape | {"hidden": hidden})
+    )
+    trunks = [network.trunk.state_dict() for network in networks]
+    whole.trunk.load_state_dict({name: _mean([trunk[name] for trunk in trunks]) for name in trunks[0]})
+    heads = [network.head for network in networks]
+    whole.head.statistics_scale.load_state_dict(heads[0].statistics_scale.state_dict())
+    whole.head.frame_scale.load_state_dict(heads[0].frame_scale.state_dict())
+    _stack(whole.head.window, [(head.window, head.statistics_scale) for head in heads])
+    _stack(whole.head.frame, [(head.frame, head.frame_scale) for head in heads])
+    return whole.eval()
+
+
+def _stack(target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise]]) -> None:
+    """The parts' hidden units one after another, their first layers fitted to the first part's scale."""
+    scale = parts[0][1]
+    first, second = (layer for layer in target if isinstance(layer, nn.Linear))
+    weights, biases, ends = [], [], []
+    for part, own in parts:
+        down, up = (layer for layer in part if isinstance(layer, nn.Linear))
+        weights.append(down.weight * (scale.deviation / own.deviation))
+        biases.append(down.bias + down.weight @ ((scale.mean - own.mean) / own.deviation))
+        ends.append(up)
+    first.weight.copy_(torch.cat(weights))
+    first.bias.copy_(torch.cat(biases))
+    second.weight.copy_(torch.cat([end.weight for end in ends], dim=1) / len(ends))
+    second.bias.copy_(torch.stack([end.bias for end in ends]).mean(dim=0))
 
 
 def _mean(tensors: list[Tensor]) -> Tensor:
@@ -51,12 +86,18 @@ def common_shape(configs: list[dict[str, Any]]) -> dict[str, Any]:
     return shapes[0]
 
 
-def run(runs: list[str], data: Path, name: str) -> str:
+def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
     contents = [checkpoint(one) for one in runs]
     networks = [network_of(content) for content in contents]
     shape = common_shape([content["config"] for content in contents])
-    config = configure(contents[0]["config"]["architecture"], shape)
+    encoders = [network for network in networks if isinstance(network, EncoderNet)]
+    if heads and len(encoders) < len(networks):
+        raise ValueError("Heads stand side by side in encoders alone; give runs of encoders.")
+    config = configure(
+        contents[0]["config"]["architecture"],
+        shape | {"hidden": shape["hidden"] * len(runs)} if heads else shape,
+    )
     dev = read(data, "dev")
     dev_pool = pool([dev], CACHE)
 
@@ -66,7 +107,7 @@ def run(runs: list[str], data: Path, name: str) -> str:
 
     for one, network in zip(runs, networks, strict=True):
         say(one, network)
-    whole = models.rounded(mean(networks))
+    whole = models.rounded(side_by_side(encoders, shape) if heads else mean(networks))
     say("mean", whole)
     return record(whole, config, contents[0], data, name, {"runs": " ".join(runs)})
 
@@ -77,9 +118,10 @@ def main() -> None:
     )
     parser.add_argument("--runs", nargs="+", required=True, metavar="RUN", help="MLflow run ids")
     parser.add_argument("--data", type=Path, required=True, help="protocol whose dev split is used")
+    parser.add_argument("--heads", action="store_true", help="average trunks alone, keep every head")
     parser.add_argument("--name", default="soup")
     args = parser.parse_args()
-    run(args.runs, args.data, args.name)
+    run(args.runs, args.data, args.name, args.heads)
 
 
 if __name__ == "__main__":

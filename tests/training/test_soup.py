@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from training import models
-from training.config import PRESETS
-from training.soup import common_shape, mean
+from training.config import PRESETS, shape_of
+from training.encoder import EncoderNet
+from training.soup import common_shape, mean, side_by_side
 
 
 def network(seed: int, architecture: str = "rescnn") -> torch.nn.Module:
@@ -36,6 +37,35 @@ def test_networks_of_different_shapes_are_refused() -> None:
 
 def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
     full, halved = PRESETS["encoder"].as_dict(), PRESETS["encoder"].as_dict() | {"full_rate": 1}
-    assert common_shape([halved, halved | {"seed": 7}]) == {"layers": 2, "full_rate": 1}
+    assert common_shape([halved, halved | {"seed": 7}]) == {
+        "size": "base",
+        "layers": 2,
+        "hidden": 256,
+        "full_rate": 1,
+    }
     with pytest.raises(ValueError, match=r"different shapes.*share a start"):
         common_shape([full, halved])
+
+
+def encoder(seed: int) -> EncoderNet:
+    """With scales of its own, as a probe measures them."""
+    found = network(seed, "encoder")
+    assert isinstance(found, EncoderNet)
+    for scale in (found.head.statistics_scale, found.head.frame_scale):
+        scale.mean.normal_()
+        scale.deviation.uniform_(0.5, 2.0)
+    return found
+
+
+def test_heads_side_by_side_say_the_mean_of_what_each_says() -> None:
+    first, second = encoder(1), encoder(2)
+    whole = side_by_side([first, second], shape_of(PRESETS["encoder"].as_dict()))
+    for one in (first, second):  # the trunk that the whole has
+        one.trunk.load_state_dict(whole.trunk.state_dict())
+    waveform = torch.randn(2, 61_440) * 0.1
+    with torch.no_grad():
+        window, frame = whole(waveform)
+        parts = [one(waveform) for one in (first, second)]
+    assert (parts[0][0] - parts[1][0]).abs().max() > 0.01
+    assert torch.allclose(window, (parts[0][0] + parts[1][0]) / 2, atol=1e-4)
+    assert torch.allclose(frame, (parts[0][1] + parts[1][1]) / 2, atol=1e-4)
