@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from typing import IO
@@ -16,7 +17,8 @@ from serving.errors import TooLarge
 
 IN_MEMORY_BYTES = 2**20  # larger ones go to an unnamed file on disk
 PIECE_BYTES = 2**16
-STALL_S = 20
+STALL_S = 20.0
+REFUSED_STALL_S = 1.0
 MULTIPART_BYTES = 2**16  # boundaries and part headers around the clip
 RAW_TYPES = ("audio/", "application/ogg", "application/octet-stream")
 
@@ -98,8 +100,8 @@ def body() -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def stalls_noticed() -> Iterator[None]:
-    """A client that sends nothing for STALL_S gives its place up: gunicorn itself would wait for ever.
+def stalls_noticed(within_s: float = STALL_S) -> Iterator[None]:
+    """A client that sends nothing for `within_s` gives its place up: gunicorn itself would wait for ever.
 
     Raises RequestTimeout.
     """
@@ -107,20 +109,28 @@ def stalls_noticed() -> Iterator[None]:
     if connection is None:
         yield
         return
-    connection.settimeout(STALL_S)
+    connection.settimeout(within_s)
     try:
         yield
     except TimeoutError:
-        raise RequestTimeout(f"Nothing came for {STALL_S} s. Send the clip again.") from None
+        raise RequestTimeout(f"Nothing came for {within_s:g} s. Send the clip again.") from None
     finally:
         connection.settimeout(None)
 
 
 def discard_body() -> None:
-    """Read what a small request still sends: unread, it would cost the client its connection."""
+    """Read what a small request still sends: unread, it would cost the client its connection.
+
+    One that is large, or stalls, loses it: gunicorn would wait for the rest, in a thread that others need.
+    """
     if (request.content_length or 0) <= IN_MEMORY_BYTES:
-        while request.stream.read(PIECE_BYTES):
-            pass
+        with contextlib.suppress(RequestTimeout), stalls_noticed(REFUSED_STALL_S):
+            while request.stream.read(PIECE_BYTES):
+                pass
+            return
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RD)
 
 
 def digest(file: IO[bytes]) -> tuple[str, int]:
