@@ -102,6 +102,9 @@ class Standardise(nn.Module):
     large that they
     would drown the rest."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
