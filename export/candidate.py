@@ -39,9 +39,8 @@ def candidate_of(
     clips, no_clips = _clips(data or desk.registry.data_of_run(version.run_id), gate.split)
     served = desk.folder / MODEL
     content = served.read_bytes() if served.exists() else b""
-    champion_sha256 = (
-        sha256_of(content) if content else ""
-    )  # of these very bytes: others may be promoted meanwhile
+    # Of these very bytes: another version may be promoted meanwhile.
+    champion_sha256 = sha256_of(content) if content else ""
     champion = content if content and champion_sha256 != version.sha256 else None
     champion_path = None
     if champion is not None:

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from typing import IO
 
 from flask import Request, request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 
 from serving.audio import Limits
 from serving.errors import TooLarge
@@ -52,8 +58,7 @@ def receive(limits: Limits) -> IO[bytes]:
     file.
     """
     try:
-        with stalls_noticed():
-            return _field() if request.mimetype == "multipart/form-data" else _body()
+        return _field() if request.mimetype == "multipart/form-data" else _body()
     except RequestEntityTooLarge:
         most = request.max_content_length
         if most is not None and request.content_length is not None and request.content_length <= most:
@@ -72,7 +77,8 @@ def too_large(limits: Limits) -> TooLarge:
 
 
 def _field() -> IO[bytes]:
-    part = request.files.get("file")
+    with stalls_noticed():
+        part = request.files.get("file")
     if part is None:
         raise BadRequest("The form has no file field named 'file'. Send the clip in it.")
     return part.stream
@@ -112,7 +118,9 @@ def stalls_noticed(within_s: float = STALL_S) -> Iterator[None]:
     connection.settimeout(within_s)
     try:
         yield
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnected) as error:  # werkzeug takes one for the other
+        if not isinstance(error.__context__ or error, TimeoutError):
+            raise
         raise RequestTimeout(f"Nothing came for {within_s:g} s. Send the clip again.") from None
     finally:
         connection.settimeout(None)
@@ -124,7 +132,7 @@ def discard_body() -> None:
     One that is large, or stalls, loses it: gunicorn would wait for the rest, in a thread that others need.
     """
     if (request.content_length or 0) <= IN_MEMORY_BYTES:
-        with contextlib.suppress(RequestTimeout), stalls_noticed(REFUSED_STALL_S):
+        with contextlib.suppress(RequestTimeout, ClientDisconnected), stalls_noticed(REFUSED_STALL_S):
             while request.stream.read(PIECE_BYTES):
                 pass
             return
