@@ -5,7 +5,7 @@ from typing import Any
 
 ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
 HOP = 7_680  # 0.48 s
-PICKS = ("best", "last")
+CHOICES = {"pick": ("best", "last"), "size": ("base", "tiny")}
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
     unknown = set(changes) - set(TrainConfig.__dataclass_fields__)
     if unknown:
         raise ValueError(f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig.")
-    if changes.get("pick", "best") not in PICKS:
-        raise ValueError(f"pick is {changes['pick']!r}; expected one of {', '.join(PICKS)}.")
+    for key, allowed in CHOICES.items():
+        if changes.get(key, allowed[0]) not in allowed:
+            raise ValueError(f"{key} is {changes[key]!r}; expected one of {', '.join(allowed)}.")
     return replace(PRESETS[architecture], **changes)

@@ -66,9 +66,11 @@ def test_the_epoch_that_was_asked_for_is_left(
     assert fit(config, [[]], [], [], "a run", "", tmp_path / "best.pt").weight.item() == left
 
 
-def test_an_unknown_pick_is_refused() -> None:
-    with pytest.raises(ValueError, match="'first'; expected one of best, last"):
+def test_an_unknown_choice_is_refused() -> None:
+    with pytest.raises(ValueError, match="pick is 'first'; expected one of best, last"):
         configure("rescnn", {"pick": "first"})
+    with pytest.raises(ValueError, match="size is 'large'; expected one of base, tiny"):
+        configure("encoder", {"size": "large"})
 
 
 def test_held_out_sources_are_judged_together_and_each_by_itself() -> None:
