@@ -153,8 +153,11 @@ def test_partly_fake_is_said_only_where_the_rest_sounds_human(page: Page, rest: 
         "verdict": "fake",
         "duration_s": 4.0,
         "spans": [{"start_s": 0.0, "end_s": 2.0}],
-        "map": {"step_s": 0.5, "llr": [5.0] * 4 + [rest] * 4},
+        "map": {"step_s": 0.5, "llr": [5.0] * 4 + [rest] * 4, "probability": [0.5] * 8},
     }
     assert call(page, "words", "return m.kindOf(x);", result) == kind
+    windows = [{"start_s": 2.0 * i, "end_s": 2.0 * i + 2, "llr": llr} for i, llr in enumerate((5.0, rest))]
+    without_map = {**result, "map": None, "windows": windows}
+    assert call(page, "words", "return m.kindOf(x);", without_map) == kind
     result["spans"] = [{"start_s": 0.0, "end_s": 3.5}]  # nearly all of it
     assert call(page, "words", "return m.kindOf(x);", result) == "fake"

@@ -1,9 +1,10 @@
 // A result of the server -> the verdict in plain language. The server's verdict is never changed, only worded.
+import { cellsOf } from "./cells.js";
 import { percent } from "./format.js";
 
 const NEARLY_ALL = 0.8; // flagged share of a clip from which "partly" would mislead
 // "Partly" says that the rest is human: some unflagged stretch has to sound so, three times rather than not.
-const HUMAN_S = 1;
+const HUMAN_S = 1 - 1e-6; // a second, however its cells add up
 const HUMAN_LLR = -Math.log(3);
 
 const WORDS = {
@@ -84,13 +85,13 @@ export function flaggedShare(result) {
 
 /** Whether a stretch of at least a second outside the spans sounds human, by the mean of its cells. */
 function humanOutside(result) {
-  const [step, llr] = [result.map?.step_s ?? 0, result.map?.llr ?? []];
-  const least = Math.ceil(HUMAN_S / step);
-  const flagged = (i) => result.spans.some((span) => span.start_s < (i + 1) * step && span.end_s > i * step);
-  let [sum, count] = [0, 0];
-  return llr.some((value, i) => {
-    [sum, count] = flagged(i) ? [0, 0] : [sum + value, count + 1];
-    return count >= least && sum / count <= HUMAN_LLR;
+  const { spans } = result;
+  let [at, seconds, sum] = [0, 0, 0];
+  return cellsOf(result).some(({ start, end, llr }) => {
+    while (at < spans.length && spans[at].end_s <= start) at += 1;
+    const flagged = at < spans.length && spans[at].start_s < end;
+    [seconds, sum] = flagged ? [0, 0] : [seconds + end - start, sum + llr * (end - start)];
+    return seconds >= HUMAN_S && sum / seconds <= HUMAN_LLR;
   });
 }
 
