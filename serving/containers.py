@@ -16,6 +16,7 @@ OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # largest page: header, segment table, 25
 STREAMED_SIZE = 0x7FFFF000  # writers that can't seek back leave 2 GiB or more in the size field
 MAX_CHUNKS = 1000  # of a RIFF file; real ones have a handful
 TAIL_BYTES = 2**16  # of what is looked at behind the decoder's end
+OGG_PAGE = re.compile(rb"OggS")
 FLAC_OR_FRAME = re.compile(rb"fLaC|\xff[\xf8\xf9]")
 MPEG_SYNC = re.compile(rb"\xff[\xe2-\xff]")
 ACCEPTED = "WAV, FLAC, OGG (Vorbis or Opus) or MP3"
@@ -136,8 +137,8 @@ def goes_on(fd: int, container: str, at: int) -> bool:
     if container == "MP3":
         tail = os.pread(fd, TAIL_BYTES, _behind_tags(fd, at))
         return any(_is_mpeg_frame(tail[match.start() :]) for match in MPEG_SYNC.finditer(tail))
-    tail = os.pread(fd, TAIL_BYTES, at)
-    return b"OggS" in tail if container == "OGG" else bool(container == "FLAC" and FLAC_OR_FRAME.search(tail))
+    magic = {"OGG": OGG_PAGE, "FLAC": FLAC_OR_FRAME}.get(container)
+    return magic is not None and magic.search(os.pread(fd, TAIL_BYTES, at)) is not None
 
 
 def _behind_tags(fd: int, at: int) -> int:
