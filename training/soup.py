@@ -19,8 +19,9 @@ from training.checkpoints import checkpoint, network_of
 from training.config import configure, shape_of
 from training.datasets import read
 from training.derived import record
-from training.encoder import EncoderNet, Standardise
+from training.encoder import EncoderNet
 from training.fitting import dev_metrics
+from training.heads import Standardise
 from training.pool import CACHE, pool
 from training.scoring import score
 

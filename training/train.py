@@ -87,7 +87,8 @@ def main() -> None:
     parser.add_argument(
         "--hold-out", nargs="+", default=[], metavar="SOURCE",
         help="sources kept out of training and judged after each epoch: what a recipe does for unseen "
-        "generators shows there, not on a dev set that is like the training data",
+        "generators shows there, not on a dev set that is like the training data; "
+        "--start has to be a run without them",
     )  # fmt: skip
     parser.add_argument("--name", help="of the run; the architecture by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())

@@ -7,7 +7,7 @@ import torch
 
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
-from training.encoder import Head
+from training.heads import Head
 from training.models import Detector, build
 
 TOLERANCE = 1e-4
