@@ -5,7 +5,11 @@ from typing import Any
 
 ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
 HOP = 7_680  # 0.48 s
-CHOICES = {"pick": ("best", "last"), "size": ("base", "tiny")}
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "pick": ("best", "last"),
+    "size": ("base", "tiny"),
+    "statistics": (2, 3),
+}
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class TrainConfig:
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
     hidden: int = 256  # of its head
+    statistics: int = 2  # of each state that the head is told: 2 mean and deviation, 3 its steps as well
     full_rate: int = -1  # layers that see 50 tokens a second, the others 25; below 0 all
     novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
     epochs: int = 16  # 0 leaves the start: of an encoder Whisper's layers with the head fitted to them
@@ -31,7 +36,7 @@ class TrainConfig:
     speed: float = 0.0  # every second clip is played up to this share faster or slower
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
-    trunk_lr: float = 1.5e-5  # of the pretrained encoder
+    trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     frame_weight: float = 0.3  # of the frames' loss against the windows'
@@ -64,6 +69,7 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
         "layers": config["layers"],
         "hidden": config.get("hidden", 256),
         "full_rate": config.get("full_rate", -1),
+        "statistics": config.get("statistics", 2),
     }
 
 
@@ -76,5 +82,5 @@ def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
         raise ValueError(f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig.")
     for key, allowed in CHOICES.items():
         if changes.get(key, allowed[0]) not in allowed:
-            raise ValueError(f"{key} is {changes[key]!r}; expected one of {', '.join(allowed)}.")
+            raise ValueError(f"{key} is {changes[key]!r}; expected one of {', '.join(map(str, allowed))}.")
     return replace(PRESETS[architecture], **changes)

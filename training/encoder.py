@@ -107,13 +107,15 @@ class EncoderNet(nn.Module):
         full_rate: int = -1,
         size: str = "base",
         hidden: int = 256,
+        statistics: int = 2,
     ) -> None:
         super().__init__()
         self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
         self.mel = LogMel()
         tokens = window_samples // (2 * self.mel.power.hop)
         self.trunk = Trunk(layers, tokens, full_rate, size)
-        self.head = Head(WIDTHS[size] * (layers + 1), window_samples // frame_hop_samples, hidden)
+        frames = window_samples // frame_hop_samples
+        self.head = Head(WIDTHS[size] * (layers + 1), frames, hidden, statistics)
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.
         self.stand_ins: tuple[Trunk, ...] = ()
 
@@ -132,7 +134,7 @@ class EncoderNet(nn.Module):
         return states
 
     def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The logits, and what windows are judged by: (B, W, 2 width)."""
+        """The logits, and what windows are judged by: (B, W, the head's width)."""
         batch = waveform.shape[0]
         window, frame, statistics = self.head(self.states(waveform))
         return (

@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ from training.scoring import Logits, score
 from training.teacher import Teacher
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of fine-tuning in the final weights
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """MLflow runs that a training builds on, each empty where there is none."""
+
+    start: str = ""  # whose weights it goes on from
+    trunk: str = ""  # whose encoder's trunk it takes instead of Whisper's, below a new head
+    teacher: str = ""  # whose opinion it learns
+
+
+ON_NOTHING = Earlier()
 
 
 def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:
@@ -99,18 +112,16 @@ def fit(
     lists: list[list[Clip]],
     twins: list[Clip],
     dev: list[Clip],
-    start_run: str,
-    teacher_run: str,
+    earlier: Earlier,
     out: Path,
     held_out: frozenset[str] = frozenset(),
 ) -> nn.Module:
     """Train, keeping the averaged weights of the epoch named by `config.pick` in `out`; returns that network.
 
-    It goes on from `start_run` and learns from `teacher_run` where they are given; clips of the sources in
-    `held_out` are judged after each epoch and not learnt from.
+    Clips of the sources in `held_out` are judged after each epoch and not learnt from.
     """
     torch.manual_seed(config.seed)
-    network = network_of(checkpoint(start_run)) if start_run else models.initialised(config.as_dict()).network
+    network = beginning(config, earlier)
     train_pool, dev_pool = pool([*lists, twins], CACHE), pool([dev], CACHE)
     shape = geometry(network, config)
     clips = [clip for part in lists for clip in part]
@@ -119,10 +130,10 @@ def fit(
         clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out
     )
     batches = loaded(source)
-    if isinstance(network, EncoderNet) and not start_run:
+    if isinstance(network, EncoderNet) and not earlier.start:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
-    teacher = Teacher(teacher_run) if teacher_run else None
+    teacher = Teacher(earlier.teacher) if earlier.teacher else None
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     best = -1.0
@@ -150,6 +161,24 @@ def fit(
             share = best_share(network, start, partial(_dev_auc, network, dev_pool, dev, config))
         network.load_state_dict(mixed(start, network.state_dict(), share))
     return models.rounded(network).eval()
+
+
+def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
+    """The network before its first step. Raises ValueError where a trunk is asked of a run without one."""
+    if earlier.start:
+        return network_of(checkpoint(earlier.start))
+    network = models.initialised(config.as_dict()).network
+    if earlier.trunk:
+        mine = models.encoder_of(network)
+        theirs = models.encoder_of(network_of(checkpoint(earlier.trunk)))
+        if mine is None or theirs is None:
+            raise ValueError(
+                f"Run {earlier.trunk} can't lend a {config.architecture} a trunk: both have to be encoders."
+            )
+        mine.trunk.load_state_dict(theirs.trunk.state_dict())
+    if isinstance(network, EncoderNet) and not config.trunk_lr:
+        network.trunk.requires_grad_(False)
+    return network
 
 
 def _dev_auc(network: nn.Module, held: Pool, dev: list[Clip], config: TrainConfig) -> float:

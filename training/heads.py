@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 SUMMED = 8  # tokens whose mean is taken first
 MOST_MAGNIFIED = 300.0  # of a value by its scale: float32 then keeps scores to 1e-4
@@ -42,18 +43,26 @@ def over_time(tokens: Tensor) -> Tensor:
     return (outer @ (inner @ tokens.reshape(m, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
 
 
+def spread(tokens: Tensor) -> Tensor:
+    """Root mean square over time, (M, T, width) -> (M, width)."""
+    return over_time(tokens**2).clamp(min=1e-8).sqrt()
+
+
 class Head(nn.Module):
-    """States (M, T, width), T of each its own -> window logit (M,) from their means and deviations, frame
-    logits (M, frames).
+    """States (M, T, width), T of each its own -> window logit (M,) from `statistics` figures of each
+    dimension, frame logits (M, frames).
     """
 
-    def __init__(self, width: int, frames: int, hidden: int, dropout: float = 0.3) -> None:
+    def __init__(
+        self, width: int, frames: int, hidden: int, statistics: int = 2, dropout: float = 0.3
+    ) -> None:
         super().__init__()
-        self.frames, self.width = frames, 2 * width  # frames a window; of the statistics
-        self.statistics_scale, self.frame_scale = Standardise(2 * width), Standardise(width)
+        self.frames, self.figures = frames, statistics  # frames a window; figures a dimension
+        self.width = statistics * width  # of the statistics
+        self.statistics_scale, self.frame_scale = Standardise(self.width), Standardise(width)
         self.window = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(2 * width, hidden),
+            nn.Linear(self.width, hidden),
             nn.GELU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, 1),
@@ -72,18 +81,19 @@ class Head(nn.Module):
             [x.reshape(x.shape[0], self.frames, -1, x.shape[2]).mean(dim=2) for x in states], dim=2
         )
 
-    @staticmethod
-    def statistics(states: list[Tensor]) -> Tensor:
-        """(M, 2 width): means of all states, then their deviations."""
+    def statistics(self, states: list[Tensor]) -> Tensor:
+        """(M, statistics * width): means of all states, then their deviations, then, of three, the sizes of
+        their steps from token to token: a synthesiser's states move otherwise, whatever their level.
+        """
         means = [over_time(x) for x in states]
-        spreads = [
-            over_time((x - mean[:, None]) ** 2).clamp(min=1e-8).sqrt()
-            for x, mean in zip(states, means, strict=True)
-        ]
-        return torch.cat([*means, *spreads], dim=1)
+        found = means + [spread(x - mean[:, None]) for x, mean in zip(states, means, strict=True)]
+        if self.figures > 2:
+            # One step fewer than tokens; a step of nothing keeps their number a multiple of SUMMED.
+            found += [spread(functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 0, 1))) for x in states]
+        return torch.cat(found, dim=1)
 
     def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Window logits, frame logits, and the scaled statistics (M, 2 width) that the former come from."""
+        """Window logits, frame logits, and the scaled statistics (M, width) that the former come from."""
         statistics = self.statistics_scale(self.statistics(states))
         frame = self.frame(self.frame_scale(self.framed(states)))[:, :, 0]
         return self.window(statistics)[:, 0], frame, statistics

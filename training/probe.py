@@ -22,7 +22,7 @@ FRAMES_KEPT = 64  # of each batch, for the scale of single frames
 
 @torch.no_grad()
 def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Statistics (n, 2 width) float16 and labels (n,) of `count` batches, and some single frames (m,
+    """Statistics (n, the head's width) float16 and labels (n,) of `count` batches, and some single frames (m,
     width).
     """
     statistics, labels, frames = [], [], []
@@ -43,7 +43,7 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     statistics, labels, frames = _features(network, batches, config.probe_batches)
     head = network.head
     level = frames.mean(dim=0)
-    head.statistics_scale.measure(statistics.float(), torch.cat([level, level]))
+    head.statistics_scale.measure(statistics.float(), level.repeat(head.figures))
     head.frame_scale.measure(frames, level)
     adam = torch.optim.AdamW(head.window.parameters(), lr=RATE, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)

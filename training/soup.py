@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training import models
 from training.checkpoints import checkpoint, network_of
@@ -39,7 +40,10 @@ def mean(networks: list[nn.Module]) -> nn.Module:
 
 @torch.no_grad()
 def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNet:
-    """An encoder with the mean trunk, whose logits are the means of what the heads say of it."""
+    """An encoder with the mean trunk, whose logits are the means of what the heads say of it.
+
+    A head that is told fewer statistics than another is deaf to the rest.
+    """
     hidden = shape["hidden"] * len(networks)
     whole = EncoderNet(
         networks[0].window_samples, networks[0].frame_hop_samples, **(shape | {"hidden": hidden})
@@ -47,22 +51,25 @@ def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNe
     trunks = [network.trunk.state_dict() for network in networks]
     whole.trunk.load_state_dict({name: _mean([trunk[name] for trunk in trunks]) for name in trunks[0]})
     heads = [network.head for network in networks]
-    whole.head.statistics_scale.load_state_dict(heads[0].statistics_scale.state_dict())
-    whole.head.frame_scale.load_state_dict(heads[0].frame_scale.state_dict())
-    _stack(whole.head.window, [(head.window, head.statistics_scale) for head in heads])
-    _stack(whole.head.frame, [(head.frame, head.frame_scale) for head in heads])
+    widest = max(heads, key=lambda head: head.width)
+    whole.head.statistics_scale.load_state_dict(widest.statistics_scale.state_dict())
+    whole.head.frame_scale.load_state_dict(widest.frame_scale.state_dict())
+    windows = [(head.window, head.statistics_scale) for head in heads]
+    _stack(whole.head.window, windows, widest.statistics_scale)
+    _stack(whole.head.frame, [(head.frame, head.frame_scale) for head in heads], widest.frame_scale)
     return whole.eval()
 
 
-def _stack(target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise]]) -> None:
-    """The parts' hidden units one after another, their first layers fitted to the first part's scale."""
-    scale = parts[0][1]
+def _stack(target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise]], scale: Standardise) -> None:
+    """The parts' hidden units one after another, their first layers fitted to one scale."""
     first, second = (layer for layer in target if isinstance(layer, nn.Linear))
     weights, biases, ends = [], [], []
     for part, own in parts:
         down, up = (layer for layer in part if isinstance(layer, nn.Linear))
-        weights.append(down.weight * (scale.deviation / own.deviation))
-        biases.append(down.bias + down.weight @ ((scale.mean - own.mean) / own.deviation))
+        told = down.in_features
+        weight = down.weight * (scale.deviation[:told] / own.deviation)
+        weights.append(functional.pad(weight, (0, first.in_features - told)))
+        biases.append(down.bias + down.weight @ ((scale.mean[:told] - own.mean) / own.deviation))
         ends.append(up)
     first.weight.copy_(torch.cat(weights))
     first.bias.copy_(torch.cat(biases))
@@ -75,11 +82,15 @@ def _mean(tensors: list[Tensor]) -> Tensor:
     return torch.stack([tensor.double() for tensor in tensors]).mean(dim=0).to(tensors[0].dtype)
 
 
-def common_shape(configs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The settings that the runs' weights fit. Raises ValueError where they differ: tensors of one size may
-    still mean different things.
+def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str, Any]:
+    """The settings that the runs' weights fit; with their heads kept, the most statistics that one is told.
+
+    Raises ValueError where the rest differ: tensors of one size may still mean different things.
     """
     shapes = [shape_of(config) for config in configs]
+    if heads:
+        most = max(shape["statistics"] for shape in shapes)
+        shapes = [shape | {"statistics": most} for shape in shapes]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
             f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."
@@ -91,7 +102,7 @@ def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
     contents = [checkpoint(one) for one in runs]
     networks = [network_of(content) for content in contents]
-    shape = common_shape([content["config"] for content in contents])
+    shape = common_shape([content["config"] for content in contents], heads)
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if heads and len(encoders) < len(networks):
         raise ValueError("Heads stand side by side in encoders alone; give runs of encoders.")

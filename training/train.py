@@ -6,6 +6,7 @@ python -m training.train --data corpus/train.tsv --architecture encoder --set ep
 import argparse
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
@@ -14,7 +15,7 @@ import torch
 from training import sample, tracking
 from training.config import PRESETS, TrainConfig, configure
 from training.datasets import DataError, read
-from training.fitting import fit
+from training.fitting import ON_NOTHING, Earlier, fit
 from training.outcome import facts, folder_of, leave
 
 SMOKE = ("epochs=2", "steps=25")  # without data there is nothing to learn: enough to try the rest out
@@ -26,8 +27,7 @@ def run(
     extra: list[Path],
     twins: Path | None,
     name: str,
-    start_run: str = "",
-    teacher_run: str = "",
+    earlier: Earlier = ON_NOTHING,
     held_out: frozenset[str] = frozenset(),
 ) -> str:
     """One MLflow run from start to checkpoint; returns its id. Raises DataError, also on a source to hold out
@@ -42,11 +42,12 @@ def run(
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
-        runs = {"start_run": start_run, "teacher_run": teacher_run, "held_out": " ".join(sorted(held_out))}
-        mlflow.log_params(config.as_dict() | {"data": str(data.resolve())} | runs)
+        runs = {f"{kind}_run": run_id for kind, run_id in asdict(earlier).items()}
+        asked = {"data": str(data.resolve()), "held_out": " ".join(sorted(held_out))}
+        mlflow.log_params(config.as_dict() | asked | runs)
         run_id = str(active.info.run_id)
         best = folder_of(run_id) / "best.pt"
-        network = fit(config, lists, made, dev, start_run, teacher_run, best, held_out)
+        network = fit(config, lists, made, dev, earlier, best, held_out)
         leave(network, config, dev, described, run_id)
         return run_id
 
@@ -82,6 +83,10 @@ def main() -> None:
         "--start", default="", metavar="RUN", help="MLflow run whose weights training goes on from"
     )
     parser.add_argument(
+        "--trunk", default="", metavar="RUN",
+        help="MLflow run of an encoder whose trunk is taken instead of Whisper's, below a new head",
+    )  # fmt: skip
+    parser.add_argument(
         "--teacher", default="", metavar="RUN", help="MLflow run of an encoder that the network learns from"
     )
     parser.add_argument(
@@ -98,7 +103,8 @@ def main() -> None:
     data = args.data or sample.make(sample.DEFAULT)
     try:
         name, held_out = args.name or args.architecture, frozenset(args.hold_out)
-        run(config, data, args.extra, args.twins, name, args.start, args.teacher, held_out)
+        earlier = Earlier(args.start, args.trunk, args.teacher)
+        run(config, data, args.extra, args.twins, name, earlier, held_out)
     except DataError as error:
         sys.exit(str(error))
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from training import fitting, sample, train
+from training import fitting, models, sample, train
 from training.config import PRESETS, configure
 from training.datasets import Clip, DataError
-from training.fitting import MIXES, best_share, fit, held_metrics, mixed
+from training.encoder import EncoderNet
+from training.fitting import MIXES, Earlier, beginning, best_share, fit, held_metrics, mixed
 from training.scoring import Logits
 
 
@@ -63,7 +64,38 @@ def test_the_epoch_that_was_asked_for_is_left(
         monkeypatch.setattr(fitting, name, stand_in)
     monkeypatch.setattr(fitting.mlflow, "log_metrics", lambda *_, **__: None)
     config = configure("rescnn", {"epochs": 3, "pick": pick})
-    assert fit(config, [[]], [], [], "a run", "", tmp_path / "best.pt").weight.item() == left
+    assert fit(config, [[]], [], [], Earlier("a run"), tmp_path / "best.pt").weight.item() == left
+
+
+def lent(monkeypatch: pytest.MonkeyPatch, architecture: str) -> torch.nn.Module:
+    """The network that every run holds from now on, with random weights."""
+    lender = models.build(PRESETS[architecture].as_dict()).network
+    monkeypatch.setattr(fitting, "checkpoint", lambda run: {})
+    monkeypatch.setattr(fitting, "network_of", lambda content: lender)
+    monkeypatch.setattr(
+        fitting.models, "initialised", lambda config: models.build(config)
+    )  # without Whisper's weights, which tests don't have
+    return lender
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-5])
+def test_a_trunk_is_taken_from_a_run_and_kept_as_it_is_at_a_rate_of_0(
+    rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lender = lent(monkeypatch, "encoder")
+    config = configure("encoder", {"statistics": 3, "trunk_lr": rate})
+    network = beginning(config, Earlier(trunk="a run"))
+    assert isinstance(network, EncoderNet) and isinstance(lender, EncoderNet)
+    assert torch.equal(network.trunk.conv2.weight, lender.trunk.conv2.weight)
+    assert network.head.width == 1.5 * lender.head.width
+    assert {p.requires_grad for p in network.trunk.parameters()} == {rate > 0}
+    assert all(p.requires_grad for p in network.head.parameters())
+
+
+def test_a_run_without_a_trunk_lends_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent(monkeypatch, "rescnn")
+    with pytest.raises(ValueError, match="both have to be encoders"):
+        beginning(configure("encoder", {}), Earlier(trunk="a run"))
 
 
 def test_an_unknown_choice_is_refused() -> None:

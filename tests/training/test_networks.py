@@ -14,6 +14,7 @@ TOLERANCE = 1e-4
 CONFIGS = PRESETS | {
     "fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW),
     "halved": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, layers=3, full_rate=1),
+    "steps": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, full_rate=1, statistics=3),
     "tiny": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, size="tiny"),
 }
 
@@ -52,7 +53,7 @@ def test_score_is_the_same_alone_in_a_batch_and_inside_a_longer_clip(
 
 
 @pytest.mark.parametrize(
-    "architecture", ["rescnn", "encoder", "fused", "halved"]
+    "architecture", ["rescnn", "encoder", "fused", "halved", "steps"]
 )  # the seed's MFCC keep the level: one of its faults
 def test_level_does_not_change_a_score(architecture: str) -> None:
     torch.manual_seed(0)
@@ -124,7 +125,21 @@ def test_layers_past_the_full_rate_see_half_the_tokens(full_rate: int) -> None:
 def test_statistics_are_means_then_deviations_of_every_state() -> None:
     states = [torch.randn(2, 96, 512), torch.randn(2, 48, 512)]
     expected = [x.mean(dim=1) for x in states] + [x.std(dim=1, correction=0) for x in states]
-    assert torch.allclose(Head.statistics(states), torch.cat(expected, dim=1), atol=1e-5)
+    found = Head(width=1024, frames=48, hidden=8).statistics(states)
+    assert torch.allclose(found, torch.cat(expected, dim=1), atol=1e-5)
+
+
+def test_a_third_statistic_is_the_size_of_the_steps_from_token_to_token() -> None:
+    torch.manual_seed(0)
+    states = [torch.randn(2, 96, 512), torch.randn(2, 48, 512).cumsum(dim=1)]
+    found = Head(width=1024, frames=48, hidden=8, statistics=3).statistics(states)
+    expected = [(x.diff(dim=1) ** 2).sum(dim=1).div(x.shape[1]).sqrt() for x in states]
+    assert found.shape == (2, 3 * 1024)
+    assert torch.allclose(found[:, 2048:], torch.cat(expected, dim=1), atol=1e-5)
+    shuffled = [x[:, torch.randperm(x.shape[1])] for x in states]
+    moved = Head(width=1024, frames=48, hidden=8, statistics=3).statistics(shuffled)
+    assert torch.allclose(moved[:, :2048], found[:, :2048], atol=1e-4)  # which know no order
+    assert (moved[:, 2560:] / found[:, 2560:]).median() > 2  # a walk's steps are small until it is shuffled
 
 
 def test_frames_are_means_of_the_tokens_in_them() -> None:

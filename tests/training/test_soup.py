@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training import models
-from training.config import PRESETS, shape_of
+from training.config import PRESETS
 from training.encoder import EncoderNet
 from training.soup import common_shape, mean, side_by_side
 
@@ -42,14 +42,16 @@ def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
         "layers": 2,
         "hidden": 256,
         "full_rate": 1,
+        "statistics": 2,
     }
     with pytest.raises(ValueError, match=r"different shapes.*share a start"):
         common_shape([full, halved])
 
 
-def encoder(seed: int) -> EncoderNet:
+def encoder(seed: int, statistics: int = 2) -> EncoderNet:
     """With scales of its own, as a probe measures them."""
-    found = network(seed, "encoder")
+    torch.manual_seed(seed)
+    found = models.build(PRESETS["encoder"].as_dict() | {"statistics": statistics}).network.eval()
     assert isinstance(found, EncoderNet)
     for scale in (found.head.statistics_scale, found.head.frame_scale):
         scale.mean.normal_()
@@ -57,9 +59,11 @@ def encoder(seed: int) -> EncoderNet:
     return found
 
 
-def test_heads_side_by_side_say_the_mean_of_what_each_says() -> None:
-    first, second = encoder(1), encoder(2)
-    whole = side_by_side([first, second], shape_of(PRESETS["encoder"].as_dict()))
+@pytest.mark.parametrize("told", [(2, 2), (2, 3), (3, 2)])
+def test_heads_side_by_side_say_the_mean_of_what_each_says(told: tuple[int, int]) -> None:
+    first, second = encoder(1, told[0]), encoder(2, told[1])
+    configs = [PRESETS["encoder"].as_dict() | {"statistics": count} for count in told]
+    whole = side_by_side([first, second], common_shape(configs, heads=True))
     for one in (first, second):  # the trunk that the whole has
         one.trunk.load_state_dict(whole.trunk.state_dict())
     waveform = torch.randn(2, 61_440) * 0.1
