@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SUMMED = 8  # tokens whose mean is taken first
-MOST_MAGNIFIED = 300.0  # of a value by its scale: float32 then keeps scores to 1e-4
+MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
 
 class Standardise(nn.Module):
@@ -29,7 +29,8 @@ class Standardise(nn.Module):
         Where a large value hardly varies, rounding errors would be magnified: the scale has a floor.
         """
         self.mean.copy_(x.mean(dim=0))
-        self.deviation.copy_(torch.maximum(x.std(dim=0), level.abs() / MOST_MAGNIFIED) + 1e-4)
+        size = torch.maximum(level.abs(), self.mean.abs())
+        self.deviation.copy_(torch.maximum(x.std(dim=0), size / MOST_MAGNIFIED) + 1e-4)
 
 
 def over_time(tokens: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
-from training.heads import Head
+from training.heads import MOST_MAGNIFIED, Head, Standardise
 from training.models import Detector, build
 
 TOLERANCE = 1e-4
@@ -140,6 +140,15 @@ def test_a_third_statistic_is_the_size_of_the_steps_from_token_to_token() -> Non
     moved = Head(width=1024, frames=48, hidden=8, statistics=3).statistics(shuffled)
     assert torch.allclose(moved[:, :2048], found[:, :2048], atol=1e-4)  # which know no order
     assert (moved[:, 2560:] / found[:, 2560:]).median() > 2  # a walk's steps are small until it is shuffled
+
+
+@pytest.mark.parametrize("level", [0.0, 100.0])
+def test_a_large_value_that_hardly_varies_is_not_magnified(level: float) -> None:
+    scale = Standardise(2)
+    values = torch.tensor([100.0, 1.0]) + torch.randn(500, 2) * torch.tensor([1e-3, 1.0])
+    scale.measure(values, torch.tensor([level, 0.0]))
+    assert scale.deviation[0] > 100 / MOST_MAGNIFIED
+    assert scale(values).std(dim=0)[1] == pytest.approx(1, rel=0.01)
 
 
 def test_frames_are_means_of_the_tokens_in_them() -> None:
