@@ -18,7 +18,7 @@ from tqdm import tqdm
 from training import models
 from training.batches import Batch, Batches, Composition, loaded
 from training.checkpoints import checkpoint, network_of
-from training.config import TrainConfig
+from training.config import TrainConfig, shape_of
 from training.datasets import Clip
 from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
@@ -164,21 +164,32 @@ def fit(
 
 
 def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
-    """The network before its first step. Raises ValueError where a trunk is asked of a run without one."""
+    """The network before its first step. Raises ValueError where a run has no trunk that fits it."""
     if earlier.start:
-        return network_of(checkpoint(earlier.start))
-    network = models.initialised(config.as_dict()).network
+        network = network_of(checkpoint(earlier.start))
+    else:
+        network = models.initialised(config.as_dict()).network
     if earlier.trunk:
-        mine = models.encoder_of(network)
-        theirs = models.encoder_of(network_of(checkpoint(earlier.trunk)))
-        if mine is None or theirs is None:
-            raise ValueError(
-                f"Run {earlier.trunk} can't lend a {config.architecture} a trunk: both have to be encoders."
-            )
-        mine.trunk.load_state_dict(theirs.trunk.state_dict())
+        _take_trunk(network, config, checkpoint(earlier.trunk))
     if isinstance(network, EncoderNet) and not config.trunk_lr:
         network.trunk.requires_grad_(False)
     return network
+
+
+def _take_trunk(network: nn.Module, config: TrainConfig, lender: dict[str, Any]) -> None:
+    """Set an encoder's trunk in place to that of the encoder which a checkpoint holds."""
+    mine, theirs = models.encoder_of(network), models.encoder_of(network_of(lender))
+    if mine is None or theirs is None:
+        raise ValueError(f"A {config.architecture} can't take that run's trunk: both have to be encoders.")
+    wanted, found = (
+        (one["size"], one["layers"]) for one in map(shape_of, (config.as_dict(), lender["config"]))
+    )
+    if wanted != found:
+        raise ValueError(
+            f"The run's trunk is Whisper-{found[0]} with {found[1]} layers, expected {wanted[0]} with "
+            f"{wanted[1]}; give its settings with --set."
+        )
+    mine.trunk.load_state_dict(theirs.trunk.state_dict())
 
 
 def _dev_auc(network: nn.Module, held: Pool, dev: list[Clip], config: TrainConfig) -> float:

@@ -45,7 +45,7 @@ def over_time(tokens: Tensor) -> Tensor:
 
 
 def spread(tokens: Tensor) -> Tensor:
-    """Root mean square over time, (M, T, width) -> (M, width)."""
+    """Root mean square over time, at least 1e-4: (M, T, width) -> (M, width)."""
     return over_time(tokens**2).clamp(min=1e-8).sqrt()
 
 

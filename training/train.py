@@ -79,10 +79,11 @@ def main() -> None:
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the preset, see training.config"
     )
-    parser.add_argument(
+    origin = parser.add_mutually_exclusive_group()
+    origin.add_argument(
         "--start", default="", metavar="RUN", help="MLflow run whose weights training goes on from"
     )
-    parser.add_argument(
+    origin.add_argument(
         "--trunk", default="", metavar="RUN",
         help="MLflow run of an encoder whose trunk is taken instead of Whisper's, below a new head",
     )  # fmt: skip
@@ -93,7 +94,7 @@ def main() -> None:
         "--hold-out", nargs="+", default=[], metavar="SOURCE",
         help="sources kept out of training and judged after each epoch: what a recipe does for unseen "
         "generators shows there, not on a dev set that is like the training data; "
-        "--start has to be a run without them",
+        "--start or --trunk has to be a run without them",
     )  # fmt: skip
     parser.add_argument("--name", help="of the run; the architecture by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())

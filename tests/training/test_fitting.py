@@ -70,7 +70,7 @@ def test_the_epoch_that_was_asked_for_is_left(
 def lent(monkeypatch: pytest.MonkeyPatch, architecture: str) -> torch.nn.Module:
     """The network that every run holds from now on, with random weights."""
     lender = models.build(PRESETS[architecture].as_dict()).network
-    monkeypatch.setattr(fitting, "checkpoint", lambda run: {})
+    monkeypatch.setattr(fitting, "checkpoint", lambda run: {"config": PRESETS[architecture].as_dict()})
     monkeypatch.setattr(fitting, "network_of", lambda content: lender)
     monkeypatch.setattr(
         fitting.models, "initialised", lambda config: models.build(config)
@@ -96,6 +96,12 @@ def test_a_run_without_a_trunk_lends_none(monkeypatch: pytest.MonkeyPatch) -> No
     lent(monkeypatch, "rescnn")
     with pytest.raises(ValueError, match="both have to be encoders"):
         beginning(configure("encoder", {}), Earlier(trunk="a run"))
+
+
+def test_a_trunk_of_other_layers_is_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent(monkeypatch, "encoder")
+    with pytest.raises(ValueError, match=r"Whisper-base with 2 layers, expected base with 3.*--set"):
+        beginning(configure("encoder", {"layers": 3}), Earlier(trunk="a run"))
 
 
 def test_an_unknown_choice_is_refused() -> None:
