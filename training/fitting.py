@@ -18,7 +18,7 @@ from tqdm import tqdm
 from training import models
 from training.batches import Batch, Batches, Composition, loaded
 from training.checkpoints import checkpoint, network_of
-from training.config import TrainConfig, shape_of
+from training.config import TrainConfig
 from training.datasets import Clip
 from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
@@ -170,26 +170,25 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
     else:
         network = models.initialised(config.as_dict()).network
     if earlier.trunk:
-        _take_trunk(network, config, checkpoint(earlier.trunk))
+        _take_trunk(network, network_of(checkpoint(earlier.trunk)))
     if isinstance(network, EncoderNet) and not config.trunk_lr:
         network.trunk.requires_grad_(False)
     return network
 
 
-def _take_trunk(network: nn.Module, config: TrainConfig, lender: dict[str, Any]) -> None:
-    """Set an encoder's trunk in place to that of the encoder which a checkpoint holds."""
-    mine, theirs = models.encoder_of(network), models.encoder_of(network_of(lender))
+def _take_trunk(network: nn.Module, lender: nn.Module) -> None:
+    """Set an encoder's trunk in place to another's."""
+    mine, theirs = models.encoder_of(network), models.encoder_of(lender)
     if mine is None or theirs is None:
-        raise ValueError(f"A {config.architecture} can't take that run's trunk: both have to be encoders.")
-    wanted, found = (
-        (one["size"], one["layers"]) for one in map(shape_of, (config.as_dict(), lender["config"]))
-    )
-    if wanted != found:
+        pair = f"{type(network).__name__} and {type(lender).__name__}"
+        raise ValueError(f"A trunk goes from encoder to encoder: both have to be encoders, found {pair}.")
+    wanted, found = mine.trunk, theirs.trunk
+    if (wanted.size, len(wanted.layers)) != (found.size, len(found.layers)):
         raise ValueError(
-            f"The run's trunk is Whisper-{found[0]} with {found[1]} layers, expected {wanted[0]} with "
-            f"{wanted[1]}; give its settings with --set."
+            f"The run's trunk is Whisper-{found.size} with {len(found.layers)} layers, "
+            f"expected {wanted.size} with {len(wanted.layers)}; give its settings with --set."
         )
-    mine.trunk.load_state_dict(theirs.trunk.state_dict())
+    wanted.load_state_dict(found.state_dict())
 
 
 def _dev_auc(network: nn.Module, held: Pool, dev: list[Clip], config: TrainConfig) -> float:

@@ -44,10 +44,7 @@ def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNe
 
     A head that is told fewer statistics than another is deaf to the rest.
     """
-    hidden = shape["hidden"] * len(networks)
-    whole = EncoderNet(
-        networks[0].window_samples, networks[0].frame_hop_samples, **(shape | {"hidden": hidden})
-    )
+    whole = EncoderNet(networks[0].window_samples, networks[0].frame_hop_samples, **shape)
     trunks = [network.trunk.state_dict() for network in networks]
     whole.trunk.load_state_dict({name: _mean([trunk[name] for trunk in trunks]) for name in trunks[0]})
     heads = [network.head for network in networks]
@@ -83,7 +80,8 @@ def _mean(tensors: list[Tensor]) -> Tensor:
 
 
 def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str, Any]:
-    """The settings that the runs' weights fit; with their heads kept, the most statistics that one is told.
+    """The settings that the mean's weights fit; with `heads` it holds all of theirs, and is told the most
+    statistics that one of them is.
 
     Raises ValueError where the rest differ: tensors of one size may still mean different things.
     """
@@ -95,7 +93,7 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
         raise ValueError(
             f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."
         )
-    return shapes[0]
+    return shapes[0] | {"hidden": shapes[0]["hidden"] * len(shapes)} if heads else shapes[0]
 
 
 def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
@@ -106,10 +104,7 @@ def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if heads and len(encoders) < len(networks):
         raise ValueError("Heads stand side by side in encoders alone; give runs of encoders.")
-    config = configure(
-        contents[0]["config"]["architecture"],
-        shape | {"hidden": shape["hidden"] * len(runs)} if heads else shape,
-    )
+    config = configure(contents[0]["config"]["architecture"], shape)
     dev = read(data, "dev")
     dev_pool = pool([dev], CACHE)
 

@@ -60,12 +60,12 @@ export class Evidence {
     $("verdict-title").replaceChildren(icon(words.icon), words.title);
     $("verdict-meaning").textContent = words.meaning;
     $("verdict-wrong").textContent = wrongSentence(kindOf(result), manifest);
-    $("verdict-scale").hidden = kindOf(result) === "no_speech";
+    const likely = likelihoodOf(result);
+    $("verdict-scale").hidden = !likely;
     $("probability").textContent = percent(result.probability);
     const prior = priorSentence(manifest, sigmoid(manifest?.prior_log_odds ?? 0));
     $("verdict-odds").textContent = `${oddsSentence(result.llr)} ${prior}`;
     this.#scale();
-    const likely = likelihoodOf(result);
     announce(`Verdict for ${name}: ${words.title}. ${likely && `${likely}. `}${words.meaning}`);
   }
 
