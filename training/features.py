@@ -36,8 +36,8 @@ def levelled(windows: Tensor) -> Tensor:
 
 
 class PowerSpectrum(nn.Module):
-    """(B, N) -> (B, T, n_fft // 2 + 1), |DFT|^2 of Hann-windowed frames; T = 1 + (N - n_fft) // hop, no
-    padding.
+    """(B, N) -> (B, T, n_fft // 2), |DFT|^2 of Hann-windowed frames from bin 1 on, as no feature hears the
+    offset; T = 1 + (N - n_fft) // hop, no padding.
     """
 
     def __init__(self, n_fft: int, hop: int) -> None:
@@ -47,7 +47,7 @@ class PowerSpectrum(nn.Module):
         window = np.hanning(n_fft + 1)[
             :-1
         ]  # periodic, so w[n] = w[n_fft - n] and the first sample has weight 0
-        phase = 2 * np.pi * np.outer(np.arange(n_fft), np.arange(half + 1)) / n_fft
+        phase = 2 * np.pi * np.outer(np.arange(n_fft), np.arange(1, half + 1)) / n_fft
         cosine, sine = window[:, None] * np.cos(phase), window[:, None] * np.sin(phase)
         self.register_buffer(
             "cosine", torch.tensor(cosine[1 : half + 1], dtype=torch.float32), persistent=False
@@ -75,8 +75,8 @@ class LogMel(nn.Module):
     def __init__(self, bands: int = 80, n_fft: int = 400, hop: int = 160) -> None:
         super().__init__()
         self.power = PowerSpectrum(n_fft, hop)
-        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)  # (bands, bins)
-        self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
+        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)  # (bands, bins); 0 at bin 0
+        self.register_buffer("filters", torch.tensor(filters.T[1:], dtype=torch.float32), persistent=False)
 
     def forward(self, signal: Tensor) -> Tensor:
         side = self.power.n_fft // 2
@@ -97,7 +97,7 @@ class LogSpectrum(nn.Module):
         self.power = PowerSpectrum(n_fft, hop)
 
     def forward(self, signal: Tensor) -> Tensor:
-        log = torch.log(self.power(signal)[:, :, 1:] + 1e-7)
+        log = torch.log(self.power(signal) + 1e-7)
         return (log - log.mean(dim=2, keepdim=True)).transpose(1, 2) / 3
 
 
@@ -109,11 +109,11 @@ class Mfcc(nn.Module):
     def __init__(self, coefficients: int = 13, bands: int = 128, n_fft: int = 512, hop: int = 80) -> None:
         super().__init__()
         self.power = PowerSpectrum(n_fft, hop)
-        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)
+        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)  # 0 at bin 0
         n = np.arange(bands)
         dct = np.cos(np.pi * np.outer(np.arange(coefficients), 2 * n + 1) / (2 * bands)) * np.sqrt(2 / bands)
         dct[0] /= np.sqrt(2)
-        self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
+        self.register_buffer("filters", torch.tensor(filters.T[1:], dtype=torch.float32), persistent=False)
         self.register_buffer("dct", torch.tensor(dct.T, dtype=torch.float32), persistent=False)
 
     def forward(self, signal: Tensor) -> Tensor:
