@@ -6,6 +6,8 @@ score is the same
 alone and inside any longer input, and overlap costs nothing.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,7 +15,19 @@ from torch.nn import functional
 from training.encoder import mask
 from training.features import LogSpectrum
 
-FREQUENCY_PAD = (0, 0, 1, 1)  # time is never padded
+FREQUENCY_PAD = (1, 0)  # time is never padded
+
+
+class Shape(NamedTuple):
+    stem_stride: int  # over frequency
+    widths: tuple[int, ...]  # channels after the stem and after each block
+    time_strides: tuple[int, ...]  # of the blocks; with the stem's 2 they make a frame 4 columns long
+
+
+SHAPES = {
+    "wide": Shape(2, (16, 32, 48, 64, 96), (1, 2, 1, 1)),
+    "narrow": Shape(4, (16, 32, 48, 64), (2, 1, 1)),
+}
 
 
 class Residual(nn.Module):
@@ -21,15 +35,14 @@ class Residual(nn.Module):
 
     def __init__(self, width_in: int, width: int, time_stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride=(2, time_stride), bias=False)
-        self.conv2 = nn.Conv2d(width, width, 3, bias=False)
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride=(2, time_stride), padding=FREQUENCY_PAD, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=FREQUENCY_PAD, bias=False)
         self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
         self.shortcut = nn.Conv2d(width_in, width, 1, stride=(1, time_stride), bias=False)
         self.time_stride = time_stride
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norm1(self.conv1(functional.pad(x, FREQUENCY_PAD))))
-        y = self.norm2(self.conv2(functional.pad(y, FREQUENCY_PAD)))
+        y = self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x)))))
         # The two convolutions reach 1 + time_stride columns to either side: the shortcut starts there.
         side = 1 + self.time_stride
         short = self.shortcut(functional.avg_pool2d(x, (2, 1))[:, :, :, side:])[:, :, :, : y.shape[3]]
@@ -41,25 +54,19 @@ class ResCnn(nn.Module):
     windows are pooled from the frames inside them.
     """
 
-    def __init__(
-        self,
-        window_samples: int,
-        hop_samples: int,
-        widths: tuple[int, ...] = (16, 32, 48, 64, 96),
-        hidden: int = 128,
-    ) -> None:
+    def __init__(self, window_samples: int, hop_samples: int, shape: str = "wide", hidden: int = 128) -> None:
         super().__init__()
+        stem_stride, widths, time_strides = SHAPES[shape]
         self.spectrum = LogSpectrum()
         self.frame_hop_samples = 4 * self.spectrum.power.hop
         self.stem = nn.Sequential(
-            nn.Conv2d(1, widths[0], 5, stride=(2, 2), padding=(2, 0), bias=False),
+            nn.Conv2d(1, widths[0], 5, stride=(stem_stride, 2), padding=(2, 0), bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
-        strides = (1, 2) + (1,) * (len(widths) - 3)
-        pairs = zip(widths[:-1], widths[1:], strides, strict=True)
+        pairs = zip(widths[:-1], widths[1:], time_strides, strict=True)
         self.blocks = nn.Sequential(*(Residual(a, b, s) for a, b, s in pairs))
-        rows = 128 >> (len(widths) - 1)
+        rows = self.spectrum.power.n_fft // 2 // stem_stride >> len(time_strides)
         self.project = nn.Sequential(nn.Conv1d(widths[-1] * rows, hidden, 1), nn.GELU(), nn.Dropout(0.2))
         self.frame, self.attention = nn.Conv1d(hidden, 1, 1), nn.Conv1d(hidden, 1, 1)
         self.window = nn.Conv1d(2 * hidden, 1, 1)
