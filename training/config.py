@@ -39,6 +39,7 @@ class TrainConfig:
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
     trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is
+    untuned: int = 0  # first stages of an encoder that are Whisper's and stay so: convolutions, then layers
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     frame_weight: float = 0.3  # of the frames' loss against the windows'

@@ -84,6 +84,13 @@ class Trunk(nn.Module):
             states.append(x)
         return states
 
+    def first(self, stages: int) -> dict[str, nn.Parameter]:
+        """Weights of the first stages, each of which makes a state: the convolutions with their positions,
+        then the layers.
+        """
+        later = tuple(f"layers.{index}." for index in range(max(stages - 1, 0), len(self.layers)))
+        return {n: p for n, p in self.named_parameters() if stages > 0 and not n.startswith(later)}
+
     def load_pretrained(self) -> None:
         weights = encoder_weights(self.size)
         for conv, name in ((self.conv1, "conv1"), (self.conv2, "conv2")):
@@ -94,6 +101,16 @@ class Trunk(nn.Module):
         )
         for index, layer in enumerate(self.layers):
             layer.load(weights, index)
+
+    @torch.no_grad()
+    def keep_pretrained(self, stages: int) -> None:
+        """Set the first stages to Whisper's weights, whatever they are now, and leave them out of tuning."""
+        theirs = copy.deepcopy(self)
+        theirs.load_pretrained()
+        pretrained = theirs.first(stages)
+        for name, weights in self.first(stages).items():
+            weights.copy_(pretrained[name])
+            weights.requires_grad_(False)
 
 
 class EncoderNet(nn.Module):

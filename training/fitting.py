@@ -171,8 +171,11 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
         network = models.initialised(config.as_dict()).network
     if earlier.trunk:
         _take_trunk(network, network_of(checkpoint(earlier.trunk)))
-    if isinstance(network, EncoderNet) and not config.trunk_lr:
-        network.trunk.requires_grad_(False)
+    if isinstance(network, EncoderNet):
+        if config.untuned:
+            network.trunk.keep_pretrained(config.untuned)
+        if not config.trunk_lr:
+            network.trunk.requires_grad_(False)
     return network
 
 

@@ -9,7 +9,7 @@ import torch
 from training import fitting, models, sample, train
 from training.config import PRESETS, configure
 from training.datasets import Clip, DataError
-from training.encoder import EncoderNet
+from training.encoder import EncoderNet, Trunk
 from training.fitting import MIXES, Earlier, beginning, best_share, fit, held_metrics, mixed
 from training.scoring import Logits
 
@@ -90,6 +90,26 @@ def test_a_trunk_is_taken_from_a_run_and_kept_as_it_is_at_a_rate_of_0(
     assert network.head.width == 1.5 * lender.head.width
     assert {p.requires_grad for p in network.trunk.parameters()} == {rate > 0}
     assert all(p.requires_grad for p in network.head.parameters())
+
+
+@pytest.mark.parametrize("stages", [0, 1, 2, 3])
+def test_untuned_stages_are_whispers_whatever_the_run_had(
+    stages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lender = lent(monkeypatch, "encoder")
+    monkeypatch.setattr(Trunk, "load_pretrained", lambda trunk: [p.fill_(7) for p in trunk.parameters()])
+    network = beginning(configure("encoder", {"untuned": stages}), Earlier(trunk="a run"))
+    assert isinstance(network, EncoderNet) and isinstance(lender, EncoderNet)
+    whispers = {name: bool((weights == 7).all()) for name, weights in network.trunk.named_parameters()}
+    assert {name for name, is_so in whispers.items() if is_so} == {
+        name
+        for name in whispers
+        if (stages > 0 and not name.startswith("layers"))
+        or any(name.startswith(f"layers.{index}.") for index in range(stages - 1))
+    }
+    for name, weights in network.trunk.named_parameters():
+        assert weights.requires_grad is not whispers[name]
+        assert whispers[name] or torch.equal(weights, lender.trunk.get_parameter(name))
 
 
 def test_a_run_without_a_trunk_lends_none(monkeypatch: pytest.MonkeyPatch) -> None:
