@@ -4,7 +4,9 @@
 
 Fine-tuned weights that share a start lie in one basin, and their mean holds better on what none of them saw
 than any of them (Wortsman et al. 2022, Rame et al. 2022), at the cost of one network. With --heads only the
-encoders' trunks are averaged, as all start from Whisper, and the heads, which do not, stand side by side.
+encoders' trunks are averaged, as all start from Whisper, and the heads, which do not, stand side by side. A
+run of fewer layers adds a head over the lower states: where the others left those to Whisper (untuned), as
+it did, its head hears just what it learnt from.
 """
 
 import argparse
@@ -13,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training import models
 from training.checkpoints import checkpoint, network_of
@@ -22,7 +23,7 @@ from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import dev_metrics
-from training.heads import Standardise
+from training.heads import Head, Standardise
 from training.pool import CACHE, pool
 from training.scoring import score
 
@@ -42,31 +43,49 @@ def mean(networks: list[nn.Module]) -> nn.Module:
 def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNet:
     """An encoder with the mean trunk, whose logits are the means of what the heads say of it.
 
-    A head that is told fewer statistics than another is deaf to the rest.
+    A head that is told fewer statistics, or of fewer states, than another is deaf to the rest. Raises
+    ValueError where none is told all.
     """
     whole = EncoderNet(networks[0].window_samples, networks[0].frame_hop_samples, **shape)
-    trunks = [network.trunk.state_dict() for network in networks]
-    whole.trunk.load_state_dict({name: _mean([trunk[name] for trunk in trunks]) for name in trunks[0]})
     heads = [network.head for network in networks]
     widest = max(heads, key=lambda head: head.width)
+    if widest.width < whole.head.width:
+        raise ValueError(
+            f"Side by side the heads are told {whole.head.width} statistics, no run has the scales of more "
+            f"than {widest.width}; give one with the most layers and the most statistics."
+        )
+    trunks = [network.trunk.state_dict() for network in networks]
+    for name, weights in whole.trunk.state_dict().items():
+        weights.copy_(_mean([trunk[name] for trunk in trunks if name in trunk]))
     whole.head.statistics_scale.load_state_dict(widest.statistics_scale.state_dict())
     whole.head.frame_scale.load_state_dict(widest.frame_scale.state_dict())
-    windows = [(head.window, head.statistics_scale) for head in heads]
+    windows = [(head.window, head.statistics_scale, _told(head, whole.head)) for head in heads]
     _stack(whole.head.window, windows, widest.statistics_scale)
-    _stack(whole.head.frame, [(head.frame, head.frame_scale) for head in heads], widest.frame_scale)
+    frames = [(head.frame, head.frame_scale, torch.arange(head.width // head.figures)) for head in heads]
+    _stack(whole.head.frame, frames, widest.frame_scale)
     return whole.eval()
 
 
-def _stack(target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise]], scale: Standardise) -> None:
-    """The parts' hidden units one after another, their first layers fitted to one scale."""
+def _told(head: Head, whole: Head) -> Tensor:
+    """Places of a head's statistics among the whole's: figure by figure, the lower states first."""
+    own, all_ = (one.width // one.figures for one in (head, whole))
+    return (torch.arange(head.figures)[:, None] * all_ + torch.arange(own)).flatten()
+
+
+def _stack(
+    target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise, Tensor]], scale: Standardise
+) -> None:
+    """The parts' hidden units one after another, their first layers fitted to one scale, of which each knows
+    the places it is given.
+    """
     first, second = (layer for layer in target if isinstance(layer, nn.Linear))
     weights, biases, ends = [], [], []
-    for part, own in parts:
+    for part, own, told in parts:
         down, up = (layer for layer in part if isinstance(layer, nn.Linear))
-        told = down.in_features
-        weight = down.weight * (scale.deviation[:told] / own.deviation)
-        weights.append(functional.pad(weight, (0, first.in_features - told)))
-        biases.append(down.bias + down.weight @ ((scale.mean[:told] - own.mean) / own.deviation))
+        weight = torch.zeros(down.out_features, first.in_features)
+        weight[:, told] = down.weight * (scale.deviation[told] / own.deviation)
+        weights.append(weight)
+        biases.append(down.bias + down.weight @ ((scale.mean[told] - own.mean) / own.deviation))
         ends.append(up)
     first.weight.copy_(torch.cat(weights))
     first.bias.copy_(torch.cat(biases))
@@ -80,15 +99,15 @@ def _mean(tensors: list[Tensor]) -> Tensor:
 
 
 def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str, Any]:
-    """The settings that the mean's weights fit; with `heads` it holds all of theirs, and is told the most
-    statistics that one of them is.
+    """The settings that the mean's weights fit; with `heads` it holds all of theirs, and has the most layers
+    and statistics that one of them has.
 
     Raises ValueError where the rest differ: tensors of one size may still mean different things.
     """
     shapes = [shape_of(config) for config in configs]
     if heads:
-        most = max(shape["statistics"] for shape in shapes)
-        shapes = [shape | {"statistics": most} for shape in shapes]
+        most = {key: max(shape[key] for shape in shapes) for key in ("layers", "statistics")}
+        shapes = [shape | most for shape in shapes]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
             f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."

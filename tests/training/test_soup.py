@@ -48,10 +48,10 @@ def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
         common_shape([full, halved])
 
 
-def encoder(seed: int, statistics: int = 2) -> EncoderNet:
+def encoder(seed: int, **changes: int) -> EncoderNet:
     """With scales of its own, as a probe measures them."""
     torch.manual_seed(seed)
-    found = models.build(PRESETS["encoder"].as_dict() | {"statistics": statistics}).network.eval()
+    found = models.build(PRESETS["encoder"].as_dict() | changes).network.eval()
     assert isinstance(found, EncoderNet)
     for scale in (found.head.statistics_scale, found.head.frame_scale):
         scale.mean.normal_()
@@ -59,13 +59,22 @@ def encoder(seed: int, statistics: int = 2) -> EncoderNet:
     return found
 
 
-@pytest.mark.parametrize("told", [(2, 2), (2, 3), (3, 2)])
-def test_heads_side_by_side_say_the_mean_of_what_each_says(told: tuple[int, int]) -> None:
-    first, second = encoder(1, told[0]), encoder(2, told[1])
-    configs = [PRESETS["encoder"].as_dict() | {"statistics": count} for count in told]
+@pytest.mark.parametrize(
+    "others",
+    [
+        ({}, {}),
+        ({}, {"statistics": 3}),
+        ({"statistics": 3}, {}),
+        ({"layers": 3, "full_rate": 2}, {"full_rate": 2}),
+        ({"full_rate": 2}, {"layers": 3, "full_rate": 2, "statistics": 3}),
+    ],
+)
+def test_heads_side_by_side_say_the_mean_of_what_each_says(others: tuple[dict[str, int], ...]) -> None:
+    first, second = (encoder(seed, **changes) for seed, changes in enumerate(others))
+    configs = [PRESETS["encoder"].as_dict() | changes for changes in others]
     whole = side_by_side([first, second], common_shape(configs, heads=True))
-    for one in (first, second):  # the trunk that the whole has
-        one.trunk.load_state_dict(whole.trunk.state_dict())
+    for one in (first, second):  # the trunk that the whole has, as far as it goes
+        one.trunk.load_state_dict({name: whole.trunk.state_dict()[name] for name in one.trunk.state_dict()})
     waveform = torch.randn(2, 61_440) * 0.1
     with torch.no_grad():
         window, frame = whole(waveform)
@@ -73,3 +82,10 @@ def test_heads_side_by_side_say_the_mean_of_what_each_says(told: tuple[int, int]
     assert (parts[0][0] - parts[1][0]).abs().max() > 0.01
     assert torch.allclose(window, (parts[0][0] + parts[1][0]) / 2, atol=1e-4)
     assert torch.allclose(frame, (parts[0][1] + parts[1][1]) / 2, atol=1e-4)
+
+
+def test_heads_of_which_none_is_told_all_are_refused() -> None:
+    others = ({"layers": 3, "full_rate": 2}, {"full_rate": 2, "statistics": 3})
+    configs = [PRESETS["encoder"].as_dict() | changes for changes in others]
+    with pytest.raises(ValueError, match="told 6144 statistics.*4608; give one with the most layers"):
+        side_by_side([encoder(1, **one) for one in others], common_shape(configs, heads=True))
