@@ -8,7 +8,7 @@ HOP = 7_680  # 0.48 s
 CHOICES: dict[str, tuple[Any, ...]] = {
     "pick": ("best", "last"),
     "size": ("base", "tiny"),
-    "shape": ("wide", "narrow"),
+    "width": ("wide", "narrow"),
     "statistics": (2, 3),
 }
 
@@ -19,7 +19,7 @@ class TrainConfig:
     architecture: str = "rescnn"
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
-    shape: str = "wide"  # of the rescnn: wide, or narrow at two fifths of the cost
+    width: str = "wide"  # of the rescnn: wide, or narrow at two fifths of the cost
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
     hidden: int = 256  # of its head

@@ -56,8 +56,8 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
             f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."
         )
     dev = read(data, "dev")
-    shape = {"shape": contents[1]["config"].get("shape", "wide")}
-    config = configure("encoder", {"architecture": "fused"} | shape_of(contents[0]["config"]) | shape)
+    width = {"width": contents[1]["config"].get("width", "wide")}
+    config = configure("encoder", {"architecture": "fused"} | shape_of(contents[0]["config"]) | width)
     dev_pool = pool([dev], CACHE)
     network = FusedNet(encoder, small)
     each = [heard(part, dev_pool, len(dev), config) for part in (encoder, small)]

@@ -87,11 +87,11 @@ def build(config: dict[str, Any]) -> Detector:
         case "seed":
             network: nn.Module = SeedCnn(window, hop)
         case "rescnn":
-            network = ResCnn(window, hop, config.get("shape", "wide"))
+            network = ResCnn(window, hop, config.get("width", "wide"))
         case "encoder":
             network = _encoder(config)
         case "fused":
-            network = FusedNet(_encoder(config), ResCnn(window, window, config.get("shape", "wide")))
+            network = FusedNet(_encoder(config), ResCnn(window, window, config.get("width", "wide")))
         case other:
             raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
     listener = encoder_of(network)

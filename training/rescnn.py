@@ -54,9 +54,9 @@ class ResCnn(nn.Module):
     windows are pooled from the frames inside them.
     """
 
-    def __init__(self, window_samples: int, hop_samples: int, shape: str = "wide", hidden: int = 128) -> None:
+    def __init__(self, window_samples: int, hop_samples: int, width: str = "wide", hidden: int = 128) -> None:
         super().__init__()
-        stem_stride, widths, time_strides = SHAPES[shape]
+        stem_stride, widths, time_strides = SHAPES[width]
         self.spectrum = LogSpectrum()
         self.frame_hop_samples = 4 * self.spectrum.power.hop
         self.stem = nn.Sequential(

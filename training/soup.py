@@ -106,13 +106,14 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
     """
     shapes = [shape_of(config) for config in configs]
     if heads:
-        most = {key: max(shape[key] for shape in shapes) for key in ("layers", "statistics")}
+        most: dict[str, Any] = {key: max(shape[key] for shape in shapes) for key in ("layers", "statistics")}
+        most["hidden"] = sum(shape["hidden"] for shape in shapes)
         shapes = [shape | most for shape in shapes]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
             f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."
         )
-    return shapes[0] | {"hidden": shapes[0]["hidden"] * len(shapes)} if heads else shapes[0]
+    return shapes[0]
 
 
 def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:

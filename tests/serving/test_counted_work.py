@@ -74,7 +74,7 @@ def test_overlap_is_computed_once_within_a_chunk(detector: Detector, counting: C
 
 @pytest.mark.parametrize("architecture", sorted(GIGAFLOPS))
 def test_the_graph_computes_no_more_than_it_did(architecture: str, tmp_path: Path) -> None:
-    narrow = replace(PRESETS["rescnn"], shape="narrow")
+    narrow = replace(PRESETS["rescnn"], width="narrow")
     config, model = (PRESETS | {"narrow": narrow})[architecture], tmp_path / "model.onnx"
     detector = models.build(config.as_dict()).eval()
     onnx.save(trace(detector, config.window_samples, config.hop_samples), model)

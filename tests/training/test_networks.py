@@ -16,7 +16,7 @@ CONFIGS = PRESETS | {
     "halved": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, layers=3, full_rate=1),
     "steps": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, full_rate=1, statistics=3),
     "tiny": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, size="tiny"),
-    "narrow": TrainConfig(shape="narrow"),
+    "narrow": TrainConfig(width="narrow"),
 }
 
 

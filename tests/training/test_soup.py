@@ -65,6 +65,7 @@ def encoder(seed: int, **changes: int) -> EncoderNet:
         ({}, {}),
         ({}, {"statistics": 3}),
         ({"statistics": 3}, {}),
+        ({"hidden": 64}, {"hidden": 128}),
         ({"layers": 3, "full_rate": 2}, {"full_rate": 2}),
         ({"full_rate": 2}, {"layers": 3, "full_rate": 2, "statistics": 3}),
     ],
