@@ -133,6 +133,8 @@ class EncoderNet(nn.Module):
         self.trunk = Trunk(layers, tokens, full_rate, size)
         frames = window_samples // frame_hop_samples
         self.head = Head(WIDTHS[size] * (layers + 1), frames, hidden, statistics)
+        # Whether training hides parts of the log-mel: a trunk that is not tuned does not get used to it.
+        self.masked = True
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.
         self.stand_ins: tuple[Trunk, ...] = ()
 
@@ -146,7 +148,8 @@ class EncoderNet(nn.Module):
         """(B, N) -> the trunk's states of B * W windows."""
         mel = self.mels(waveform)
         if self.training and self.stand_ins:
-            return [state.float() for state in self.stand_ins[0](mask(mel).bfloat16())]
+            heard = mask(mel) if self.masked else mel
+            return [state.float() for state in self.stand_ins[0](heard.bfloat16())]
         states: list[Tensor] = self.trunk(mel)
         return states
 

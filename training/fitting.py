@@ -176,6 +176,7 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
             network.trunk.keep_pretrained(config.untuned)
         if not config.trunk_lr:
             network.trunk.requires_grad_(False)
+            network.masked = False
     return network
 
 

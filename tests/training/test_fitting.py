@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from training import fitting, models, sample, train
-from training.config import PRESETS, configure
+from training.config import ENCODER_WINDOW, PRESETS, configure
 from training.datasets import Clip, DataError
-from training.encoder import EncoderNet, Trunk
+from training.encoder import EncoderNet, Half, Trunk
 from training.fitting import MIXES, Earlier, beginning, best_share, fit, held_metrics, mixed
 from training.scoring import Logits
 
@@ -89,6 +89,10 @@ def test_a_trunk_is_taken_from_a_run_and_kept_as_it_is_at_a_rate_of_0(
     assert torch.equal(network.trunk.conv2.weight, lender.trunk.conv2.weight)
     assert network.head.width == 1.5 * lender.head.width
     assert {p.requires_grad for p in network.trunk.parameters()} == {rate > 0}
+    Half(network.train())
+    torch.manual_seed(0)
+    first, again = (network.states(torch.ones(1, ENCODER_WINDOW).cumsum(1).sin())[0] for _ in range(2))
+    assert torch.equal(first, again) is (rate == 0)  # a tuned trunk is denied parts of it
     assert all(p.requires_grad for p in network.head.parameters())
 
 
