@@ -19,7 +19,7 @@ class TrainConfig:
     architecture: str = "rescnn"
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
-    width: str = "wide"  # of the rescnn: wide, or narrow at two fifths of the cost
+    width: str = "wide"  # of the rescnn: wide, or narrow at a sixth of the cost
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
     hidden: int = 256  # of its head

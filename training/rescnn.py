@@ -19,14 +19,14 @@ FREQUENCY_PAD = (1, 0)  # time is never padded
 
 
 class Shape(NamedTuple):
-    stem_stride: int  # over frequency
+    n_fft: int
     widths: tuple[int, ...]  # channels after the stem and after each block
     time_strides: tuple[int, ...]  # of the blocks; with the stem's 2 they make a frame 4 columns long
 
 
 SHAPES = {
-    "wide": Shape(2, (16, 32, 48, 64, 96), (1, 2, 1, 1)),
-    "narrow": Shape(4, (16, 32, 48, 64), (2, 1, 1)),
+    "wide": Shape(512, (16, 32, 48, 64, 96), (1, 2, 1, 1)),
+    "narrow": Shape(256, (16, 16, 32, 64), (2, 1, 1)),
 }
 
 
@@ -56,17 +56,17 @@ class ResCnn(nn.Module):
 
     def __init__(self, window_samples: int, hop_samples: int, width: str = "wide", hidden: int = 128) -> None:
         super().__init__()
-        stem_stride, widths, time_strides = SHAPES[width]
-        self.spectrum = LogSpectrum()
+        n_fft, widths, time_strides = SHAPES[width]
+        self.spectrum = LogSpectrum(n_fft)
         self.frame_hop_samples = 4 * self.spectrum.power.hop
         self.stem = nn.Sequential(
-            nn.Conv2d(1, widths[0], 5, stride=(stem_stride, 2), padding=(2, 0), bias=False),
+            nn.Conv2d(1, widths[0], 5, stride=(2, 2), padding=(2, 0), bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
         pairs = zip(widths[:-1], widths[1:], time_strides, strict=True)
         self.blocks = nn.Sequential(*(Residual(a, b, s) for a, b, s in pairs))
-        rows = self.spectrum.power.n_fft // 2 // stem_stride >> len(time_strides)
+        rows = n_fft // 4 >> len(time_strides)
         self.project = nn.Sequential(nn.Conv1d(widths[-1] * rows, hidden, 1), nn.GELU(), nn.Dropout(0.2))
         self.frame, self.attention = nn.Conv1d(hidden, 1, 1), nn.Conv1d(hidden, 1, 1)
         self.window = nn.Conv1d(2 * hidden, 1, 1)
@@ -87,7 +87,7 @@ class ResCnn(nn.Module):
         """(B, N) -> (B, hidden, F)"""
         spectrum = self.spectrum(waveform)
         if self.training:
-            spectrum = mask(spectrum, bands=40, frames=20)
+            spectrum = mask(spectrum, bands=5 * spectrum.shape[1] // 32, frames=20)
         # Convolutions alone train in bfloat16, twice as fast; the spectrum needs every bit.
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
             x = self.blocks(self.stem(spectrum[:, None]))
