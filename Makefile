@@ -9,6 +9,7 @@ RUN ?=
 VERSION ?=
 REASON ?=
 FORCE ?=
+LIGHT ?=
 export REASON
 
 # The first that runs, is new enough and can make an environment.
@@ -35,9 +36,10 @@ help: ## Show this list
 
 setup: .venv/.ready .venv-serve/.ready ## Make both environments: serving alone, and everything
 
-serve: .venv-serve/.ready ## Serve the shipped model and the page on PORT (8000)
+serve: .venv-serve/.ready ## Serve the shipped model and the page on PORT (8000); LIGHT=1 the light version
 	@echo "Bonafide: open http://localhost:$(PORT)/ (stop with Ctrl-C)"
-	@exec env PATH="$(CURDIR)/.venv-serve/bin:$$PATH" PORT=$(PORT) sh -c "exec env $$(sed -n 's/^web: *//p' Procfile)"
+	@exec env PATH="$(CURDIR)/.venv-serve/bin:$$PATH" PORT=$(PORT) \
+		$(if $(filter 1 yes true,$(LIGHT)),BONAFIDE_MODEL="$(CURDIR)/serving/light/detector.onnx") sh -c "exec env $$(sed -n 's/^web: *//p' Procfile)"
 
 train: .venv/.ready ## Train on DATA=<protocol or folder>; without it a smoke run; ARGS="--set epochs=3 ..."
 	$(FULL) -m training.train $(if $(DATA),--data "$(DATA)") $(ARGS)

@@ -1,10 +1,11 @@
 """Versions of the detector, from the command line.
 
     python -m export.registry list | compare | export RUN | gate VERSION | promote VERSION | challenge VERSION
-                              rollback | history
+                              rollback | history | place VERSION
 
 Runs and versions lie in the tracking store (MLFLOW_TRACKING_URI, else mlruns/mlflow.db); what is served is
-serving/bundle. Every command first completes, or takes back, a promotion that was killed.
+serving/bundle, and serving/light where LIGHT=1 asks for it. Every command first completes, or takes back, a
+promotion that was killed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from export.promotion import Desk, Refused, promote, rollback
 from export.to_onnx import ExportError
 from export.versions import CHALLENGER, Registry, RegistryError, Version
 from serving.errors import ModelError
-from serving.whole import write_whole
+from serving.models import LIGHT
+from serving.whole import replace_model, write_whole
 from training.datasets import DataError
 from training.tracking import ROOT, tracking_uri
 
@@ -119,6 +121,17 @@ def run_rollback(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def run_place(chosen: argparse.Namespace) -> int:
+    """Puts a version's file and digest into a folder beside what is served: no gate, no alias, no log."""
+    if chosen.folder.resolve() == chosen.bundle.resolve():
+        raise Refused(f"{chosen.folder} is what is served; promote does that, through the gate.")
+    found = desk(chosen)
+    version = found.registry.version(chosen.version)
+    replace_model(chosen.folder / bundle.MODEL, found.registry.file(version))
+    print(f"Version {version.number} ({version.sha256[:12]}) lies in {chosen.folder / bundle.MODEL}")
+    return 0
+
+
 def run_history(chosen: argparse.Namespace) -> int:
     """The log, oldest first."""
     changes = history.read(chosen.bundle)
@@ -203,6 +216,9 @@ def parser() -> argparse.ArgumentParser:
     add("challenge", run_challenge).add_argument("version", help="number or alias, or `none`")
     add("rollback", run_rollback).add_argument("--reason", default="", help="kept in the log")
     add("history", run_history)
+    placed = add("place", run_place)
+    placed.add_argument("version", help="number or alias")
+    placed.add_argument("--folder", type=Path, default=LIGHT.parent, help="default: %(default)s")
     return top
 
 

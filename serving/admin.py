@@ -19,6 +19,7 @@ from werkzeug.exceptions import BadRequest, Conflict, Forbidden, NotFound, Servi
 
 from serving import jobs, shadow
 from serving.jobs import DONE, Busy, Job
+from serving.models import LIGHT
 from serving.pages import add_security_headers
 from serving.service import Service
 
@@ -65,7 +66,7 @@ def overview() -> Response:
             "history": _history(here.settings.model.parent),
             "shadow": shadow.summary(here.board, here.shadow, here.settings.shadow_share),
             "drift": here.drift.summary(detector.manifest if detector else None),
-            "can_change": bool(_token()) and _python() is not None,
+            "can_change": not _why_not(),
             "why_not": _why_not(),
             "job": None if job is None else asdict(job),
         }
@@ -99,7 +100,13 @@ def _python() -> Path | None:
     return path if path.exists() else None
 
 
+def _light() -> bool:
+    return service().settings.model.resolve() == LIGHT
+
+
 def _why_not() -> str:
+    if _light():
+        return "Changes are off here: the light version is served. Promote where the shipped one is."
     if not service().settings.admin_token:
         return "Changes are off here: BONAFIDE_ADMIN_TOKEN is not set."
     if not _token():
@@ -114,7 +121,7 @@ def _why_not() -> str:
 def _authorise() -> None:
     """Raises Forbidden, Unauthorized, ServiceUnavailable. Nothing is read of a request before this."""
     token = _token()
-    if not token:
+    if not token or _light():
         raise Forbidden(_why_not())
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):

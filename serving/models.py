@@ -8,6 +8,7 @@ from serving.errors import ModelError
 from serving.whole import sha256_of
 
 BUNDLE = Path(__file__).resolve().parent / "bundle" / "detector.onnx"
+LIGHT = BUNDLE.parents[1] / "light" / BUNDLE.name  # a smaller version, served where a setting names it
 MLRUNS = BUNDLE.parents[2] / "mlruns"
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 CHALLENGER = MLRUNS / "challenger" / "detector.onnx"

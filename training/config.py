@@ -38,7 +38,7 @@ class TrainConfig:
     speed: float = 0.0  # every second clip is played up to this share faster or slower
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
-    trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is
+    trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is, nothing is hidden from it
     untuned: int = 0  # first stages of an encoder that are Whisper's and stay so: convolutions, then layers
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
@@ -74,6 +74,11 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
         "full_rate": config.get("full_rate", -1),
         "statistics": config.get("statistics", 2),
     }
+
+
+def small_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The same of a rescnn."""
+    return {"width": config.get("width", "wide")}
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:

@@ -88,8 +88,8 @@ class Trunk(nn.Module):
         """Weights of the first stages, each of which makes a state: the convolutions with their positions,
         then the layers.
         """
-        later = tuple(f"layers.{index}." for index in range(max(stages - 1, 0), len(self.layers)))
-        return {n: p for n, p in self.named_parameters() if stages > 0 and not n.startswith(later)}
+        later = tuple(f"layers.{index}." for index in range(stages - 1, len(self.layers)))
+        return {name: p for name, p in self.named_parameters() if not name.startswith(later)}
 
     def load_pretrained(self) -> None:
         weights = encoder_weights(self.size)
@@ -104,7 +104,12 @@ class Trunk(nn.Module):
 
     @torch.no_grad()
     def keep_pretrained(self, stages: int) -> None:
-        """Set the first stages to Whisper's weights, whatever they are now, and leave them out of tuning."""
+        """Set the first stages to Whisper's weights, whatever they are now, and leave them out of tuning.
+
+        Raises ValueError where the trunk has not as many.
+        """
+        if not 1 <= stages <= len(self.layers) + 1:
+            raise ValueError(f"untuned is {stages}, expected 0 to {len(self.layers) + 1} for this trunk.")
         theirs = copy.deepcopy(self)
         theirs.load_pretrained()
         pretrained = theirs.first(stages)

@@ -164,9 +164,17 @@ def fit(
 
 
 def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
-    """The network before its first step. Raises ValueError where a run has no trunk that fits it."""
+    """The network before its first step. Raises ValueError where a run has no trunk that fits it, or has
+    tuned what is to stay untuned.
+    """
     if earlier.start:
-        network = network_of(checkpoint(earlier.start))
+        content = checkpoint(earlier.start)
+        if (untuned := content["config"].get("untuned", 0)) != config.untuned:
+            raise ValueError(
+                f"The run to go on from left {untuned} stages untuned, expected {config.untuned}; "
+                f"say --set untuned={untuned}."
+            )
+        network = network_of(content)
     else:
         network = models.initialised(config.as_dict()).network
     if earlier.trunk:
@@ -176,7 +184,7 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
             network.trunk.keep_pretrained(config.untuned)
         if not config.trunk_lr:
             network.trunk.requires_grad_(False)
-            network.masked = False
+        network.masked = any(weights.requires_grad for weights in network.trunk.parameters())
     return network
 
 

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from training import models
 from training.calibrate import source_weights
 from training.checkpoints import checkpoint, network_of
-from training.config import configure, shape_of
+from training.config import configure, shape_of, small_of
 from training.datasets import Clip, read
 from training.derived import record
 from training.encoder import EncoderNet
@@ -56,8 +56,8 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
             f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."
         )
     dev = read(data, "dev")
-    width = {"width": contents[1]["config"].get("width", "wide")}
-    config = configure("encoder", {"architecture": "fused"} | shape_of(contents[0]["config"]) | width)
+    shape = shape_of(contents[0]["config"]) | small_of(contents[1]["config"])
+    config = configure("encoder", {"architecture": "fused"} | shape)
     dev_pool = pool([dev], CACHE)
     network = FusedNet(encoder, small)
     each = [heard(part, dev_pool, len(dev), config) for part in (encoder, small)]

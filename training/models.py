@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import shape_of
+from training.config import shape_of, small_of
 from training.encoder import EncoderNet
 from training.features import Mfcc, cut
 from training.fused import FusedNet
@@ -87,11 +87,11 @@ def build(config: dict[str, Any]) -> Detector:
         case "seed":
             network: nn.Module = SeedCnn(window, hop)
         case "rescnn":
-            network = ResCnn(window, hop, config.get("width", "wide"))
+            network = ResCnn(window, hop, **small_of(config))
         case "encoder":
             network = _encoder(config)
         case "fused":
-            network = FusedNet(_encoder(config), ResCnn(window, window, config.get("width", "wide")))
+            network = FusedNet(_encoder(config), ResCnn(window, window, **small_of(config)))
         case other:
             raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
     listener = encoder_of(network)

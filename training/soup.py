@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from training import models
 from training.checkpoints import checkpoint, network_of
-from training.config import configure, shape_of
+from training.config import configure, shape_of, small_of
 from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
@@ -111,7 +111,8 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
         shapes = [shape | most for shape in shapes]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
-            f"The runs hold encoders of different shapes, {shapes}; give runs that share a start."
+            f"The runs hold encoders of different shapes, {shapes}; give runs that share a start, and for "
+            "--heads of one full_rate."
         )
     return shapes[0]
 
@@ -124,7 +125,7 @@ def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if heads and len(encoders) < len(networks):
         raise ValueError("Heads stand side by side in encoders alone; give runs of encoders.")
-    config = configure(contents[0]["config"]["architecture"], shape)
+    config = configure(contents[0]["config"]["architecture"], shape | small_of(contents[0]["config"]))
     dev = read(data, "dev")
     dev_pool = pool([dev], CACHE)
 

@@ -16,6 +16,7 @@ from export.footprint import Footprint
 from export.gate import Gate
 from export.promotion import Desk
 from serving.detector import Detector
+from serving.models import ModelSlot, stated_sha256
 from tests.export.conftest import RegisterTiny
 from training import tracking
 
@@ -141,6 +142,24 @@ def test_challenger_is_named_and_placed_for_the_shadow(
     assert command("challenge", "none")[0] == 0 and not placed.exists()
 
 
+def test_a_version_is_placed_beside_what_is_served_and_changes_nothing_there(
+    desk: Desk, register: RegisterTiny, command: Command, tmp_path: Path
+) -> None:
+    first, second = register(1.0, PIVOT), register(2.0, PIVOT)
+    command("promote", first.number)
+    placed = tmp_path / "light" / bundle.MODEL
+    assert command("place", second.number, "--folder", str(placed.parent))[0] == 0
+    slot = ModelSlot()
+    assert slot.load(placed) and slot.detector is not None
+    assert slot.detector.sha256 == second.sha256 == stated_sha256(placed)
+    assert bundle.digest_of(desk.folder) == first.sha256
+    assert desk.registry.version("champion").number == first.number
+    assert len(command("history", "--json")[1].split('"action"')) == 2
+    code, _, err = command("place", second.number, "--folder", str(desk.folder))
+    assert code == 1 and "promote does that, through the gate" in err
+    assert bundle.digest_of(desk.folder) == first.sha256
+
+
 def test_a_challenger_that_is_promoted_shadows_no_more(
     register: RegisterTiny, command: Command, mlruns: Path
 ) -> None:
@@ -173,7 +192,7 @@ def test_tracking_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "name", ["list", "compare", "export", "gate", "promote", "challenge", "rollback", "history"]
+    "name", ["list", "compare", "export", "gate", "promote", "challenge", "rollback", "history", "place"]
 )
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -17,10 +17,10 @@ SHAPE = {"hop_samples": WINDOW, "layers": 2, "full_rate": 1}
 CLIPS = [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)]
 
 
-def network(architecture: str, seed: int) -> torch.nn.Module:
+def network(architecture: str, seed: int, width: str = "wide") -> torch.nn.Module:
     """Random weights, norms and scales: export would merge those that are alike."""
     torch.manual_seed(seed)
-    detector = build(TrainConfig(architecture=architecture, **SHAPE).as_dict())
+    detector = build(TrainConfig(architecture=architecture, width=width, **SHAPE).as_dict())
     for value in detector.network.state_dict().values():
         if value.is_floating_point() and value.numel() > 2 and value.unique().numel() == 1:
             value.uniform_(0.5, 2)
@@ -59,9 +59,12 @@ def test_both_parts_of_a_fused_network_come_back(
     assert largest_change(other, getattr(fused.network, part)) < 1e-3 * before
 
 
-@pytest.mark.parametrize(("part", "architecture"), [("encoder", "encoder"), ("small", "rescnn")])
-def test_a_network_alone_comes_back(part: str, architecture: str) -> None:
-    alone, other = network(architecture, 2), network(architecture, 3).network
+@pytest.mark.parametrize(
+    ("part", "architecture", "width"),
+    [("encoder", "encoder", "wide"), ("small", "rescnn", "wide"), ("small", "rescnn", "narrow")],
+)
+def test_a_network_alone_comes_back(part: str, architecture: str, width: str) -> None:
+    alone, other = network(architecture, 2, width), network(architecture, 3, width).network
     restore(other, file_of(alone), part)
     assert largest_change(other, alone.network) < 1e-4
 

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from serving import jobs
 from serving.jobs import Busy
+from serving.models import LIGHT
 from tests.serving.conftest import write_model
 
 TOKEN = "a token of good length"
@@ -142,6 +143,16 @@ def test_without_the_full_environment_the_page_says_so(page: Page, tmp_path: Pat
     client = page(registry_python=tmp_path / "none")
     assert "no registry" in client.get("/api/models").json["why_not"]
     assert client.post("/api/models/2/gate", headers=BEARER).status_code == 503
+
+
+def test_where_the_light_version_is_served_nothing_is_promoted_over_it(
+    make_client: Callable[..., FlaskClient], python: Path, tmp_path: Path
+) -> None:
+    client = make_client(model=LIGHT, admin_token=TOKEN, registry_python=python, mlruns=tmp_path)
+    assert client.get("/api/models").json["can_change"] is False
+    answer = client.post("/api/models/rollback", json={"reason": "no"}, headers=BEARER)
+    assert answer.status_code == 403 and "light version" in answer.get_data(as_text=True)
+    assert not (LIGHT.parent / "history.jsonl").exists()
 
 
 def test_overview_shows_what_the_registry_and_the_log_left(page: Page, tmp_path: Path) -> None:

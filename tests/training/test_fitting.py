@@ -5,12 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from training import fitting, models, sample, train
+from training.batches import Batch
 from training.config import ENCODER_WINDOW, PRESETS, configure
 from training.datasets import Clip, DataError
 from training.encoder import EncoderNet, Half, Trunk
-from training.fitting import MIXES, Earlier, beginning, best_share, fit, held_metrics, mixed
+from training.fitting import (
+    MIXES,
+    ON_NOTHING,
+    Earlier,
+    beginning,
+    best_share,
+    epoch,
+    fit,
+    held_metrics,
+    mixed,
+)
+from training.objective import optimiser, warming
 from training.scoring import Logits
 
 
@@ -96,6 +109,19 @@ def test_a_trunk_is_taken_from_a_run_and_kept_as_it_is_at_a_rate_of_0(
     assert all(p.requires_grad for p in network.head.parameters())
 
 
+def test_a_run_goes_on_with_the_stages_untuned_that_it_left_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent(monkeypatch, "encoder")
+    with pytest.raises(ValueError, match="left 0 stages untuned, expected 2; say --set untuned=0"):
+        beginning(configure("encoder", {"untuned": 2}), Earlier(start="a run"))
+
+
+@pytest.mark.parametrize("stages", [-1, 4])
+def test_stages_that_a_trunk_has_not_are_refused(stages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lent(monkeypatch, "encoder")
+    with pytest.raises(ValueError, match=f"untuned is {stages}, expected 0 to 3"):
+        beginning(configure("encoder", {"untuned": stages}), ON_NOTHING)
+
+
 @pytest.mark.parametrize("stages", [0, 1, 2, 3])
 def test_untuned_stages_are_whispers_whatever_the_run_had(
     stages: int, monkeypatch: pytest.MonkeyPatch
@@ -111,9 +137,28 @@ def test_untuned_stages_are_whispers_whatever_the_run_had(
         if (stages > 0 and not name.startswith("layers"))
         or any(name.startswith(f"layers.{index}.") for index in range(stages - 1))
     }
+    assert network.masked is (stages < 3)
     for name, weights in network.trunk.named_parameters():
         assert weights.requires_grad is not whispers[name]
         assert whispers[name] or torch.equal(weights, lender.trunk.get_parameter(name))
+
+
+def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent(monkeypatch, "encoder")
+    monkeypatch.setattr(Trunk, "load_pretrained", lambda trunk: None)
+    config = configure("encoder", {"untuned": 2, "weight_decay": 0.5, "steps": 2, "pairs": 1})
+    network = beginning(config, ON_NOTHING)
+    assert isinstance(network, EncoderNet)
+    before = {name: weights.clone() for name, weights in network.trunk.named_parameters()}
+    spoof = torch.tensor([0.0, 1.0])
+    batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, spoof[:, None].expand(2, 48), torch.ones(2, 48))
+    average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
+    epoch(network, average, iter([batch] * config.steps), *optimiser(network, config), config, "two steps")
+    for name, weights in network.trunk.named_parameters():
+        assert torch.equal(weights, before[name]) is (name in network.trunk.first(2))
+        assert torch.equal(average.module.trunk.get_parameter(name), before[name]) is (
+            name in network.trunk.first(2)
+        )
 
 
 def test_a_run_without_a_trunk_lends_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ CONFIGS = PRESETS | {
     "steps": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, full_rate=1, statistics=3),
     "tiny": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, size="tiny"),
     "narrow": TrainConfig(width="narrow"),
+    "narrow in fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW, width="narrow"),
 }
 
 
