@@ -23,7 +23,7 @@ from training.config import PRESETS
 
 ROOT = BUNDLE.parents[2]
 CLIP_SAMPLES = 10 * SAMPLE_RATE
-# Most for 10 s, the encoder with three layers, the last at half the tokens; measured ones are in
+# Most for 10 s, the encoder with three layers, the last at half the tokens; what the shipped ones take is in
 # docs/performance.md.
 GIGAFLOPS = {"rescnn": 2.9, "narrow": 0.55, "encoder": 9.1}
 
