@@ -56,7 +56,7 @@ def _goals(found: Results, others: dict[str, Results]) -> str:
                 ]
             )
     text = table(["goal", "target", "shipped model", *(f"`{name}`" for name in beside)], rows)
-    return text + texts.STANDINS if beside else text
+    return text + texts.BESIDE if beside else text
 
 
 def _verdict(goal: dict[str, Any] | None) -> str:

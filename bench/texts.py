@@ -20,8 +20,10 @@ higher, and wall times, throughput and latency much worse than on an idle machin
 servers that run fewer threads: run `make bench` again on an idle one before comparing those.
 """
 
-STANDINS = """
-The other columns are architectures with random weights, which take the time that trained ones take.
+BESIDE = """
+The other columns are further models by their folder in `bench/results/`: `light` is the light version
+(`--model serving/light/detector.onnx --out bench/results/light`), an architecture's name its stand-in with
+random weights, which take the time that trained ones take.
 """
 
 PEERS = """
