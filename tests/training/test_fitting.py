@@ -63,7 +63,7 @@ def test_the_epoch_that_was_asked_for_is_left(
         return {}
 
     stand_ins = {
-        "checkpoint": lambda run: {},
+        "checkpoint": lambda run: {"config": {}},
         "network_of": lambda content: network,
         "pool": lambda *_: None,
         "geometry": lambda *_: (1, 0, 0),
