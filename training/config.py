@@ -77,7 +77,7 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def small_of(config: dict[str, Any]) -> dict[str, Any]:
-    """The same of a rescnn."""
+    """The settings of a configuration that the weights of its rescnn fit."""
     return {"width": config.get("width", "wide")}
 
 
