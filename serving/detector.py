@@ -20,7 +20,7 @@ NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the mod
 # Of one call of the graph: onnxruntime's arena keeps as much as the largest call took, and larger ones leave
 # the caches. Windows side by side gain nothing from more; where they overlap, a call's first window costs
 # most and longer calls pay.
-CALL_SAMPLES, CALL_WINDOWS = 16 * 16_000, 2
+CALL_SAMPLES, CALL_WINDOWS = 12 * 16_000, 2
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 LLRs = npt.NDArray[np.float32]
