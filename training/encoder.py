@@ -86,10 +86,13 @@ class Trunk(nn.Module):
 
     def first(self, stages: int) -> dict[str, nn.Parameter]:
         """Weights of the first stages, each of which makes a state: the convolutions with their positions,
-        then the layers.
+        then the layers. Raises ValueError where there are not as many.
         """
-        later = tuple(f"layers.{index}." for index in range(stages - 1, len(self.layers)))
-        return {name: p for name, p in self.named_parameters() if not name.startswith(later)}
+        parts = [("conv", "position"), *((f"layers.{index}.",) for index in range(len(self.layers)))]
+        if not 0 <= stages <= len(parts):
+            raise ValueError(f"untuned is {stages}, expected 0 to {len(parts)} for this trunk.")
+        names = tuple(name for part in parts[:stages] for name in part)
+        return {name: weights for name, weights in self.named_parameters() if name.startswith(names)}
 
     def load_pretrained(self) -> None:
         weights = encoder_weights(self.size)
@@ -101,21 +104,6 @@ class Trunk(nn.Module):
         )
         for index, layer in enumerate(self.layers):
             layer.load(weights, index)
-
-    @torch.no_grad()
-    def keep_pretrained(self, stages: int) -> None:
-        """Set the first stages to Whisper's weights, whatever they are now, and leave them out of tuning.
-
-        Raises ValueError where the trunk has not as many.
-        """
-        if not 1 <= stages <= len(self.layers) + 1:
-            raise ValueError(f"untuned is {stages}, expected 0 to {len(self.layers) + 1} for this trunk.")
-        theirs = copy.deepcopy(self)
-        theirs.load_pretrained()
-        pretrained = theirs.first(stages)
-        for name, weights in self.first(stages).items():
-            weights.copy_(pretrained[name])
-            weights.requires_grad_(False)
 
 
 class EncoderNet(nn.Module):

@@ -178,18 +178,18 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
     else:
         network = models.initialised(config.as_dict()).network
     if earlier.trunk:
-        _take_trunk(network, network_of(checkpoint(earlier.trunk)))
+        _take_trunk(network, network_of(checkpoint(earlier.trunk)), config.untuned)
     if isinstance(network, EncoderNet):
-        if config.untuned:
-            network.trunk.keep_pretrained(config.untuned)
+        for weights in network.trunk.first(config.untuned).values():
+            weights.requires_grad_(False)
         if not config.trunk_lr:
             network.trunk.requires_grad_(False)
         network.masked = any(weights.requires_grad for weights in network.trunk.parameters())
     return network
 
 
-def _take_trunk(network: nn.Module, lender: nn.Module) -> None:
-    """Set an encoder's trunk in place to another's."""
+def _take_trunk(network: nn.Module, lender: nn.Module, untuned: int) -> None:
+    """Set an encoder's trunk in place to another's, but for the first stages that stay untuned."""
     mine, theirs = models.encoder_of(network), models.encoder_of(lender)
     if mine is None or theirs is None:
         pair = f"{type(network).__name__} and {type(lender).__name__}"
@@ -200,7 +200,7 @@ def _take_trunk(network: nn.Module, lender: nn.Module) -> None:
             f"The run's trunk is Whisper-{found.size} with {len(found.layers)} layers, "
             f"expected {wanted.size} with {len(wanted.layers)}; give its settings with --set."
         )
-    wanted.load_state_dict(found.state_dict())
+    wanted.load_state_dict(found.state_dict() | wanted.first(untuned))
 
 
 def _dev_auc(network: nn.Module, held: Pool, dev: list[Clip], config: TrainConfig) -> float:

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from training import fitting, models, sample, train
 from training.batches import Batch
 from training.config import ENCODER_WINDOW, PRESETS, configure
 from training.datasets import Clip, DataError
-from training.encoder import EncoderNet, Half, Trunk
+from training.encoder import EncoderNet, Half
 from training.fitting import (
     MIXES,
     ON_NOTHING,
@@ -127,7 +128,10 @@ def test_untuned_stages_are_whispers_whatever_the_run_had(
     stages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lender = lent(monkeypatch, "encoder")
-    monkeypatch.setattr(Trunk, "load_pretrained", lambda trunk: [p.fill_(7) for p in trunk.parameters()])
+    whisper = models.build(PRESETS["encoder"].as_dict())
+    for weights in whisper.network.parameters():
+        nn.init.constant_(weights, 7)
+    monkeypatch.setattr(fitting.models, "initialised", lambda config: whisper)
     network = beginning(configure("encoder", {"untuned": stages}), Earlier(trunk="a run"))
     assert isinstance(network, EncoderNet) and isinstance(lender, EncoderNet)
     whispers = {name: bool((weights == 7).all()) for name, weights in network.trunk.named_parameters()}
@@ -145,7 +149,6 @@ def test_untuned_stages_are_whispers_whatever_the_run_had(
 
 def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     lent(monkeypatch, "encoder")
-    monkeypatch.setattr(Trunk, "load_pretrained", lambda trunk: None)
     config = configure("encoder", {"untuned": 2, "weight_decay": 0.5, "steps": 2, "pairs": 1})
     network = beginning(config, ON_NOTHING)
     assert isinstance(network, EncoderNet)
