@@ -5,9 +5,10 @@ Real clips are drawn evenly over sources and spoofs over generators, softened by
 batch is real.
 """
 
+import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ class Batch:
     spoof: torch.Tensor  # (B,) 0 or 1
     frame_spoof: torch.Tensor  # (B, F)
     frame_weight: torch.Tensor  # (B, F) 0 where the frame is silent
+    clean: torch.Tensor | None = None  # (B, N) the same clips, crops and joins before any channel or codec
 
 
 def _weights(keys: Sequence[str]) -> np.ndarray:
@@ -85,10 +87,12 @@ class Batches(IterableDataset[Batch]):
         strength: float,
         seed: int,
         held_out: frozenset[str] = frozenset(),
+        with_clean: bool = False,
     ) -> None:
         """`pool` holds clips then twins; geometry is (window samples, frame hop samples or 0, frames). Clips
         of the sources in `held_out` are never drawn, nor are their twins.
         """
+        self.with_clean = with_clean
         self.pool, self.composition, self.strength, self.seed = pool, composition, strength, seed
         self.window, self.frame_hop, self.frames = geometry
         learnt = [(i, c) for i, c in enumerate(clips) if c.source not in held_out]
@@ -114,8 +118,13 @@ class Batches(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
+        untouched = copy.copy(self)
+        untouched.composition, untouched.strength = replace(self.composition, coded_share=0.0), 0.0
         while True:
-            yield self._batch(rng)
+            again = copy.deepcopy(rng) if self.with_clean else None
+            batch = self._batch(rng)
+            # The same draws give the same clips and crops: channels have generators of their own.
+            yield replace(batch, clean=untouched._batch(again).waveform) if again else batch
 
     def _crop(self, index: int, rng: np.random.Generator) -> np.ndarray:
         variant = "coded" if rng.random() < self.composition.coded_share else "plain"
@@ -169,7 +178,9 @@ class Batches(IterableDataset[Batch]):
         for label, count in (("real", self.composition.real), ("spoof", self.composition.spoof)):
             spoof = float(label == "spoof")
             for _ in range(count):
-                samples = channel(self._crop(self._draw(label, rng), rng), rng, self.strength)
+                samples = self._crop(self._draw(label, rng), rng)
+                seed = int(rng.integers(2**31))
+                samples = channel(samples, np.random.default_rng(seed), self.strength)
                 items.append((samples, spoof, np.full(self.window, spoof, np.float32)))
         waveform, spoofs, masks = (np.stack([np.float32(item[k]) for item in items]) for k in range(3))
         centres, weight = self._frame_facts(waveform)

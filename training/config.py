@@ -8,7 +8,7 @@ HOP = 7_680  # 0.48 s
 CHOICES: dict[str, tuple[Any, ...]] = {
     "pick": ("best", "last"),
     "size": ("base", "tiny"),
-    "width": ("wide", "narrow"),
+    "width": ("wide", "slim"),
     "statistics": (2, 3),
 }
 
@@ -19,7 +19,7 @@ class TrainConfig:
     architecture: str = "rescnn"
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP
-    width: str = "wide"  # of the rescnn: wide, or narrow at a sixth of the cost
+    width: str = "wide"  # of the rescnn: wide, or slim at 0.42 of the products
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
     hidden: int = 256  # of its head
@@ -44,7 +44,6 @@ class TrainConfig:
     label_smoothing: float = 0.05
     frame_weight: float = 0.3  # of the frames' loss against the windows'
     pair_weight: float = 0.3  # of the ranking loss between a real clip and its twin
-    teacher_weight: float = 0.7  # of a teacher's opinion against the labels, where there is a teacher
     average: float = 0.995  # decay of the averaged weights, a step
     pick: str = "best"  # epoch whose weights a run leaves: the best by dev, or the last
     kept: float = -1.0  # share of an encoder's fine-tuning in its final weights; below 0 the best by dev

@@ -22,12 +22,12 @@ from training.config import TrainConfig
 from training.datasets import Clip
 from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
-from training.objective import losses, optimiser, warming
+from training.objective import Lesson, losses, optimiser, warming
 from training.outcome import calibrated
 from training.pool import CACHE, Pool, Selection, pool
 from training.probe import probe
 from training.scoring import Logits, score
-from training.teacher import Teacher
+from training.teacher import taught
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of fine-tuning in the final weights
 
@@ -38,7 +38,7 @@ class Earlier:
 
     start: str = ""  # whose weights it goes on from
     trunk: str = ""  # whose encoder's trunk it takes instead of Whisper's, below a new head
-    teacher: str = ""  # whose opinion it learns
+    teachers: tuple[str, ...] = ()  # whose networks it learns to stand in for, without labels
 
 
 ON_NOTHING = Earlier()
@@ -57,9 +57,9 @@ def epoch(
     batches: Iterator[Batch],
     adam: torch.optim.Optimizer,
     schedule: Any,
+    lesson: Lesson,
     config: TrainConfig,
     label: str,
-    teacher: Teacher | None = None,
 ) -> dict[str, float]:
     """One pass of `steps` batches -> mean of each part of the loss, and the share of time that data took."""
     network.train()
@@ -71,7 +71,7 @@ def epoch(
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
-        parts = losses(network, batch, config, teacher)
+        parts = lesson(batch)
         adam.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()
         if half:
@@ -127,20 +127,23 @@ def fit(
     clips = [clip for part in lists for clip in part]
     held = [row for row, clip in enumerate(clips) if clip.source in held_out]
     source = Batches(
-        clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out
-    )
+        clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out,
+        with_clean=bool(earlier.teachers),
+    )  # fmt: skip
     batches = loaded(source)
-    if isinstance(network, EncoderNet) and not earlier.start:
+    lesson: Lesson = partial(losses, network, config=config)
+    if earlier.teachers:
+        lesson = taught(network, earlier.teachers, None if earlier.start else batches)
+    elif isinstance(network, EncoderNet) and not earlier.start:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
-    teacher = Teacher(earlier.teacher) if earlier.teacher else None
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     best = -1.0
     torch.save(start, out)
     for index in range(config.epochs):
         measured = epoch(
-            network, average, batches, adam, schedule, config, f"epoch {index + 1}/{config.epochs}", teacher
+            network, average, batches, adam, schedule, lesson, config, f"epoch {index + 1}/{config.epochs}"
         )
         logits = score(average.module, dev_pool, len(dev), config)
         measured |= dev_metrics(logits, dev)

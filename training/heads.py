@@ -1,9 +1,14 @@
 """States of a trunk -> window and frame logits: statistics on fixed scales, and two small networks."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
 SUMMED = 8  # tokens whose mean is taken first
 MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
@@ -59,6 +64,7 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         self.frames, self.figures = frames, statistics  # frames a window; figures a dimension
+        self.units = hidden  # of the window part, twice those of the frame part
         self.width = statistics * width  # of the statistics
         self.statistics_scale, self.frame_scale = Standardise(self.width), Standardise(width)
         self.window = nn.Sequential(
@@ -98,3 +104,54 @@ class Head(nn.Module):
         statistics = self.statistics_scale(self.statistics(states))
         frame = self.frame(self.frame_scale(self.framed(states)))[:, :, 0]
         return self.window(statistics)[:, 0], frame, statistics
+
+    def hidden(self, states: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Hidden units of windows (M, hidden) and of frames (M, frames, hidden / 2)."""
+        window = self.window[:HIDDEN](self.statistics_scale(self.statistics(states)))
+        return window, self.frame[:HIDDEN](self.frame_scale(self.framed(states)))
+
+    def judged(self, window: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden units -> window logits (M,) and frame logits (M, frames)."""
+        return self.window[HIDDEN:](window)[:, 0], self.frame[HIDDEN:](frame)[:, :, 0]
+
+    @torch.no_grad()
+    def stack(self, heads: Sequence[Head]) -> None:
+        """Hold the hidden units of these heads one after another, in place: the logits are the means of what
+        they say of the same states.
+
+        The scales stay as they are. A head that is told fewer statistics, or of fewer states, is deaf to the
+        rest; of one that is told more, what this one is not told is left out.
+        """
+        windows = [(head.window, head.statistics_scale, _places(head, self)) for head in heads]
+        _stack(self.window, windows, self.statistics_scale)
+        frames = [(head.frame, head.frame_scale, torch.arange(head.width // head.figures)) for head in heads]
+        _stack(self.frame, frames, self.frame_scale)
+
+
+def _places(head: Head, whole: Head) -> Tensor:
+    """Places of a head's statistics among the whole's: figure by figure, the lower states first."""
+    own, all_ = (one.width // one.figures for one in (head, whole))
+    figures = torch.arange(min(head.figures, whole.figures))
+    return (figures[:, None] * all_ + torch.arange(own)).flatten()
+
+
+def _stack(
+    target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise, Tensor]], scale: Standardise
+) -> None:
+    """The parts' hidden units one after another, their first layers fitted to one scale, of which each knows
+    the places it is given, in the order of its own.
+    """
+    first, second = (layer for layer in target if isinstance(layer, nn.Linear))
+    weights, biases, ends = [], [], []
+    for part, own, told in parts:
+        down, up = (layer for layer in part if isinstance(layer, nn.Linear))
+        known = down.weight[:, : len(told)] / own.deviation[: len(told)]
+        weight = torch.zeros(down.out_features, first.in_features)
+        weight[:, told] = known * scale.deviation[told]
+        weights.append(weight)
+        biases.append(down.bias + known @ (scale.mean[told] - own.mean[: len(told)]))
+        ends.append(up)
+    first.weight.copy_(torch.cat(weights))
+    first.bias.copy_(torch.cat(biases))
+    second.weight.copy_(torch.cat([end.weight for end in ends], dim=1) / len(ends))
+    second.bias.copy_(torch.stack([end.bias for end in ends]).mean(dim=0))

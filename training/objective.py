@@ -11,14 +11,13 @@ from torch.nn import functional
 from training.batches import Batch
 from training.config import TrainConfig
 
+Lesson = Callable[[Batch], dict[str, Tensor]]  # a batch -> the parts of the loss
 WARM_UP = 0.05  # share of all steps
 MARGIN = 2.0  # by which a twin's logit should exceed its original's
 
 
-def losses(
-    network: nn.Module, batch: Batch, config: TrainConfig, teacher: Callable[[Tensor], Tensor] | None = None
-) -> dict[str, Tensor]:
-    """The parts of the loss, each a scalar already weighted; `teacher`: (B, N) -> probabilities (B,)."""
+def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
+    """The parts of the loss, each a scalar already weighted."""
     window, frame = network(batch.waveform)
     window = window.mean(dim=1)  # (B, W) -> (B,)
     smooth = batch.spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
@@ -26,10 +25,6 @@ def losses(
     parts = {"window": functional.binary_cross_entropy_with_logits(window, smooth, even)}
     pairs = window[: 2 * config.pairs].reshape(-1, 2)
     parts["pair"] = config.pair_weight * functional.softplus(MARGIN - (pairs[:, 1] - pairs[:, 0])).mean()
-    if teacher is not None:
-        told = functional.binary_cross_entropy_with_logits(window, teacher(batch.waveform))
-        parts = {name: (1 - config.teacher_weight) * part for name, part in parts.items()}
-        parts["teacher"] = config.teacher_weight * told
     if frame is not None and config.frame_weight:
         smooth = batch.frame_spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
         each = functional.binary_cross_entropy_with_logits(frame, smooth, reduction="none")

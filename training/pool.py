@@ -21,7 +21,9 @@ from serving.errors import ClipError
 from training.augment import codec
 from training.datasets import Clip, DataError, data_fingerprint
 
-LONGEST = 8 * SAMPLE_RATE  # of a longer clip the pool keeps a stretch of this length, drawn once per variant
+LONGEST = (
+    8 * SAMPLE_RATE
+)  # of a longer clip the pool keeps a stretch of this length, the same in every variant
 CACHE = Path("data/pool")
 VARIANTS = ("plain", "coded")
 
@@ -61,12 +63,15 @@ class Selection:
 
 
 def _prepare(clip: Clip, variant: str) -> np.ndarray:
-    rng = np.random.default_rng(list(hashlib.sha256(f"{clip.path}{variant}".encode()).digest()))
+    place, rng = (
+        np.random.default_rng(list(hashlib.sha256(f"{clip.path}{salt}".encode()).digest()))
+        for salt in ("", variant)
+    )
     try:
         samples = load(clip.path)
     except ClipError as error:
         raise DataError(f"{clip.path}: {error.message} Mend or remove the clip.") from None
-    start = int(rng.integers(0, max(1, len(samples) - LONGEST + 1)))
+    start = int(place.integers(0, max(1, len(samples) - LONGEST + 1)))
     samples = samples[start : start + LONGEST]
     if variant == "coded":
         samples = codec(samples, rng)

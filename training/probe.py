@@ -36,15 +36,23 @@ def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> tupl
     return torch.cat(statistics), torch.cat(labels), torch.cat(frames)
 
 
-def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) -> None:
-    """Fit the head's scales and its window part in place."""
+def measured(network: EncoderNet, batches: Iterator[Batch], count: int) -> tuple[Tensor, Tensor]:
+    """Set the head's scales in place from `count` batches; their statistics (n, the head's width) float16 and
+    labels (n,).
+    """
     network.train()
     Half(network)  # the stand-in computes the features, as in the training that follows
-    statistics, labels, frames = _features(network, batches, config.probe_batches)
-    head = network.head
+    statistics, labels, frames = _features(network, batches, count)
     level = frames.mean(dim=0)
-    head.statistics_scale.measure(statistics.float(), level.repeat(head.figures))
-    head.frame_scale.measure(frames, level)
+    network.head.statistics_scale.measure(statistics.float(), level.repeat(network.head.figures))
+    network.head.frame_scale.measure(frames, level)
+    return statistics, labels
+
+
+def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) -> None:
+    """Fit the head's scales and its window part in place."""
+    statistics, labels = measured(network, batches, config.probe_batches)
+    head = network.head
     adam = torch.optim.AdamW(head.window.parameters(), lr=RATE, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
     bar = tqdm(range(STEPS), desc="probe", leave=False)

@@ -19,14 +19,13 @@ FREQUENCY_PAD = (1, 0)  # time is never padded
 
 
 class Shape(NamedTuple):
-    n_fft: int
     widths: tuple[int, ...]  # channels after the stem and after each block
     time_strides: tuple[int, ...]  # of the blocks; with the stem's 2 they make a frame 4 columns long
 
 
 SHAPES = {
-    "wide": Shape(512, (16, 32, 48, 64, 96), (1, 2, 1, 1)),
-    "narrow": Shape(256, (16, 16, 32, 64), (2, 1, 1)),
+    "wide": Shape((16, 32, 48, 64, 96), (1, 2, 1, 1)),
+    "slim": Shape((16, 16, 32, 48, 64), (2, 1, 1, 1)),
 }
 
 
@@ -56,8 +55,8 @@ class ResCnn(nn.Module):
 
     def __init__(self, window_samples: int, hop_samples: int, width: str = "wide", hidden: int = 128) -> None:
         super().__init__()
-        n_fft, widths, time_strides = SHAPES[width]
-        self.spectrum = LogSpectrum(n_fft)
+        widths, time_strides = SHAPES[width]
+        self.spectrum = LogSpectrum()
         self.frame_hop_samples = 4 * self.spectrum.power.hop
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], 5, stride=(2, 2), padding=(2, 0), bias=False),
@@ -66,11 +65,15 @@ class ResCnn(nn.Module):
         )
         pairs = zip(widths[:-1], widths[1:], time_strides, strict=True)
         self.blocks = nn.Sequential(*(Residual(a, b, s) for a, b, s in pairs))
-        rows = n_fft // 4 >> len(time_strides)
+        for weights in (*self.stem.parameters(), *self.blocks.parameters()):
+            if weights.dim() == 4:  # channels last in memory: training is a quarter faster
+                weights.data = weights.data.contiguous(memory_format=torch.channels_last)
+        rows = self.spectrum.power.n_fft // 4 >> len(time_strides)
         self.project = nn.Sequential(nn.Conv1d(widths[-1] * rows, hidden, 1), nn.GELU(), nn.Dropout(0.2))
         self.frame, self.attention = nn.Conv1d(hidden, 1, 1), nn.Conv1d(hidden, 1, 1)
         self.window = nn.Conv1d(2 * hidden, 1, 1)
         self.window_samples, self.hop_samples = window_samples, hop_samples
+        self.masked = True  # whether training hides parts of the spectrum
         self.frames_per_window = self._count(window_samples)
         self.frames_per_hop = hop_samples // self.frame_hop_samples
         # At the edges, where the field would leave the input, the outermost frame is held.
@@ -79,17 +82,20 @@ class ResCnn(nn.Module):
     def _count(self, samples: int) -> int:
         with torch.no_grad():
             was = self.training
-            count = self.eval()._trunk(torch.zeros(1, samples)).shape[2]
+            count = self.eval().embedding(torch.zeros(1, samples)).shape[2]
             self.train(was)
         return count
 
-    def _trunk(self, waveform: Tensor) -> Tensor:
-        """(B, N) -> (B, hidden, F)"""
+    def embedding(self, waveform: Tensor, coarse: bool = False) -> Tensor:
+        """(B, N) -> (B, hidden, F): what each frame is judged by; F are those whose field lies inside.
+
+        `coarse` is in bfloat16, as in training.
+        """
         spectrum = self.spectrum(waveform)
-        if self.training:
+        if self.training and self.masked:
             spectrum = mask(spectrum, bands=5 * spectrum.shape[1] // 32, frames=20)
         # Convolutions alone train in bfloat16, twice as fast; the spectrum needs every bit.
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
+        with torch.autocast("cpu", torch.bfloat16, enabled=coarse or self.training):
             x = self.blocks(self.stem(spectrum[:, None]))
         return self.project(x.float().flatten(1, 2))
 
@@ -101,7 +107,10 @@ class ResCnn(nn.Module):
         )
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        x = self._trunk(waveform)
+        return self.judged(self.embedding(waveform), waveform.shape[1])
+
+    def judged(self, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+        """The embedding (B, hidden, F) of a waveform of so many samples -> its window and frame logits."""
         # Bounded exponent: the weights need no maximum over a window, which would differ from window to
         # window.
         weight = torch.exp(4 * torch.tanh(self.attention(x)))
@@ -109,8 +118,6 @@ class ResCnn(nn.Module):
         mean = self._pool(weight * x) / total
         deviation = (self._pool(weight * x * x) / total - mean * mean).clamp(min=1e-5).sqrt()
         # A tail just short of a hop has all the frames of one more window, but not all its samples.
-        windows = (
-            torch.div(waveform.shape[1] - self.window_samples, self.hop_samples, rounding_mode="floor") + 1
-        )
+        windows = torch.div(samples - self.window_samples, self.hop_samples, rounding_mode="floor") + 1
         frame = functional.pad(self.frame(x), (self.side, self.side), mode="replicate")
         return self.window(torch.cat([mean, deviation], dim=1))[:, 0, :windows], frame[:, 0]

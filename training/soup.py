@@ -23,7 +23,6 @@ from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import dev_metrics
-from training.heads import Head, Standardise
 from training.pool import CACHE, pool
 from training.scoring import score
 
@@ -59,38 +58,8 @@ def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNe
         weights.copy_(_mean([trunk[name] for trunk in trunks if name in trunk]))
     whole.head.statistics_scale.load_state_dict(widest.statistics_scale.state_dict())
     whole.head.frame_scale.load_state_dict(widest.frame_scale.state_dict())
-    windows = [(head.window, head.statistics_scale, _told(head, whole.head)) for head in heads]
-    _stack(whole.head.window, windows, widest.statistics_scale)
-    frames = [(head.frame, head.frame_scale, torch.arange(head.width // head.figures)) for head in heads]
-    _stack(whole.head.frame, frames, widest.frame_scale)
+    whole.head.stack(heads)
     return whole.eval()
-
-
-def _told(head: Head, whole: Head) -> Tensor:
-    """Places of a head's statistics among the whole's: figure by figure, the lower states first."""
-    own, all_ = (one.width // one.figures for one in (head, whole))
-    return (torch.arange(head.figures)[:, None] * all_ + torch.arange(own)).flatten()
-
-
-def _stack(
-    target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise, Tensor]], scale: Standardise
-) -> None:
-    """The parts' hidden units one after another, their first layers fitted to one scale, of which each knows
-    the places it is given.
-    """
-    first, second = (layer for layer in target if isinstance(layer, nn.Linear))
-    weights, biases, ends = [], [], []
-    for part, own, told in parts:
-        down, up = (layer for layer in part if isinstance(layer, nn.Linear))
-        weight = torch.zeros(down.out_features, first.in_features)
-        weight[:, told] = down.weight * (scale.deviation[told] / own.deviation)
-        weights.append(weight)
-        biases.append(down.bias + down.weight @ ((scale.mean[told] - own.mean) / own.deviation))
-        ends.append(up)
-    first.weight.copy_(torch.cat(weights))
-    first.bias.copy_(torch.cat(biases))
-    second.weight.copy_(torch.cat([end.weight for end in ends], dim=1) / len(ends))
-    second.bias.copy_(torch.stack([end.bias for end in ends]).mean(dim=0))
 
 
 def _mean(tensors: list[Tensor]) -> Tensor:

@@ -1,28 +1,166 @@
-"""A trained encoder that a small network learns from: its opinion on the very waveforms of each batch
-(Hinton et al. 2015).
+"""Trained networks that a cheaper one learns to stand in for: the same hidden units, and so the same logits.
+
+Hidden units say far more of a clip than its label does (Romero et al. 2015, FitNets): the cheaper network
+needs no labels, and gets to where labels alone do not take it. Several encoders teach one: it holds the heads
+of all of them above one trunk. They hear clips as they are, it what channels and codecs leave of them: it
+learns to judge as if nothing had happened. Of a small CNN that is too much to ask: it and its teacher hear
+the same.
 """
 
 import copy
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
+from training.batches import Batch
 from training.checkpoints import checkpoint, network_of
 from training.encoder import EncoderNet
+from training.objective import Lesson
+from training.probe import measured
+from training.rescnn import ResCnn
+
+LOGIT_WEIGHT = 0.5  # of frames and of windows, each against the hidden units
+SCALE_BATCHES = 20  # that the scales of a head above several others' units are measured on
 
 
-class Teacher:
-    """(B, window) -> probability of spoof (B,); its trunk in bfloat16, as in training."""
+class CnnTeacher:
+    """A trained CNN: the hidden units are the embedding of each frame."""
 
-    def __init__(self, run_id: str) -> None:
-        """Raises ValueError where the run holds no encoder."""
-        network = network_of(checkpoint(run_id))
-        if not isinstance(network, EncoderNet):
-            raise ValueError(f"Run {run_id} holds a {type(network).__name__}; a teacher is an encoder.")
-        self.network, self.trunk = network, copy.deepcopy(network.trunk).bfloat16()
+    def __init__(self, network: ResCnn) -> None:
+        self.network = network.eval().requires_grad_(False)
 
-    @torch.no_grad()
-    def __call__(self, waveform: Tensor) -> Tensor:
-        states = [state.float() for state in self.trunk(self.network.mels(waveform).bfloat16())]
-        window, _, _ = self.network.head(states)
-        return torch.sigmoid(window.reshape(len(waveform), -1).mean(dim=1))
+    def instruct(self, pupil: ResCnn) -> None:
+        """Give a network the teacher's way from an embedding to logits, and make it hear all, in place."""
+        for name in ("frame", "attention", "window"):
+            part = getattr(pupil, name)
+            part.load_state_dict(getattr(self.network, name).state_dict())
+            part.requires_grad_(False)
+        _attentive(pupil)
+
+    def losses(self, pupil: ResCnn, batch: Batch) -> dict[str, Tensor]:
+        """How far a network is off what the teacher says of the same clips: mean squares, by the variance of
+        what is said.
+        """
+        samples = batch.waveform.shape[1]
+        told = self.network.embedding(batch.waveform, coarse=True)
+        found = pupil.embedding(batch.waveform)
+        side = (told.shape[2] - found.shape[2]) // 2  # of the frames that the wider field lacks
+        window, frame = zip(pupil.judged(found, samples), self.network.judged(told, samples), strict=True)
+        return {
+            "hidden": _miss(found, told[:, :, side : side + found.shape[2]]),
+            "window": LOGIT_WEIGHT * _miss(*window),
+            "frame": LOGIT_WEIGHT * _miss(*frame),
+        }
+
+
+class EncoderTeacher:
+    """Trained encoders: the hidden units are those of their heads, for windows and for frames."""
+
+    def __init__(self, networks: Sequence[EncoderNet]) -> None:
+        self.networks = [network.eval().requires_grad_(False) for network in networks]
+        self.trunks = [copy.deepcopy(network.trunk).bfloat16() for network in networks]
+
+    def instruct(self, pupil: EncoderNet, batches: Iterator[Batch] | None) -> None:
+        """Stack the teachers' heads on a trunk, on scales of its own from some batches; without any go on
+        with the head that is there. Make the network hear all, in place.
+        """
+        _attentive(pupil)
+        if batches is not None:
+            measured(pupil, batches, SCALE_BATCHES)
+            pupil.head.stack([network.head for network in self.networks])
+        for part in (pupil.head.window, pupil.head.frame):
+            part[-1].requires_grad_(False)
+
+    def losses(self, pupil: EncoderNet, batch: Batch) -> dict[str, Tensor]:
+        """How far a network is off what the teachers say of the clean clips: mean squares, by the variance of
+        what is said.
+        """
+        if batch.clean is None:
+            raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
+        told = [self._told(*pair, batch.clean) for pair in zip(self.networks, self.trunks, strict=True)]
+        found = pupil.head.hidden(pupil.states(batch.waveform))
+        off = []
+        for index in range(2):  # windows, frames
+            units = [one[index] for one in told]
+            parts = found[index].split([each.shape[-1] for each in units], dim=-1)
+            off += [_miss(own, theirs) / len(units) for own, theirs in zip(parts, units, strict=True)]
+        logits = [n.head.judged(*one) for n, one in zip(self.networks, told, strict=True)]
+        means = [torch.stack(each).mean(dim=0) for each in zip(*logits, strict=True)]
+        window, frame = (_miss(own, mean) for own, mean in zip(pupil.head.judged(*found), means, strict=True))
+        return {
+            "hidden": torch.stack(off).sum(),
+            "window": LOGIT_WEIGHT * window,
+            "frame": LOGIT_WEIGHT * frame,
+        }
+
+    @staticmethod
+    def _told(network: EncoderNet, trunk: nn.Module, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        states = [state.float() for state in trunk(network.mels(waveform).bfloat16())]
+        return network.head.hidden(states)
+
+
+def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None) -> Lesson:
+    """What the networks of runs have to teach one, which is made ready for it in place; without batches it
+    goes on with the head that it has.
+
+    Raises ValueError where their kinds or shapes do not fit.
+    """
+    networks = [network_of(checkpoint(run)) for run in runs]
+    cnns = [network for network in networks if isinstance(network, ResCnn)]
+    encoders = [network for network in networks if isinstance(network, EncoderNet)]
+    if isinstance(pupil, ResCnn) and len(cnns) == len(networks) == 1:
+        _check_cnn(pupil, cnns[0])
+        one = CnnTeacher(cnns[0])
+        one.instruct(pupil)
+        return partial(one.losses, pupil)
+    if isinstance(pupil, EncoderNet) and len(encoders) == len(networks):
+        _check_encoders(pupil, encoders)
+        several = EncoderTeacher(encoders)
+        several.instruct(pupil, batches)
+        return partial(several.losses, pupil)
+    kinds = ", ".join(type(network).__name__ for network in networks)
+    raise ValueError(
+        f"A {type(pupil).__name__} can't learn from {kinds}; one rescnn teaches another, encoders an encoder."
+    )
+
+
+def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:
+    counts = pupil.frames_per_window, teacher.frames_per_window
+    if pupil.window_samples != teacher.window_samples or counts[0] > counts[1]:
+        raise ValueError(
+            f"The rescnn has {counts[0]} frames a window of {pupil.window_samples} samples, its teacher "
+            f"{counts[1]} of {teacher.window_samples}; a teacher has as many or more, of the same window."
+        )
+
+
+def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
+    units = sum(teacher.head.units for teacher in teachers)
+    if units != pupil.head.units or any(teacher.head.units % 2 for teacher in teachers):
+        raise ValueError(
+            f"The teachers have {units} hidden units, an even number each, the network {pupil.head.units}; "
+            f"say --set hidden={units}."
+        )
+    for teacher in teachers:
+        own, theirs = ((net.window_samples, net.trunk.size) for net in (pupil, teacher))
+        layers = len(pupil.trunk.layers), len(teacher.trunk.layers)
+        if own != theirs or layers[0] < layers[1]:
+            raise ValueError(
+                f"A teacher has windows of {theirs[0]} samples, {layers[1]} layers of Whisper-{theirs[1]}, "
+                f"the network {own[0]}, {layers[0]} of Whisper-{own[1]}; it needs the same, and no fewer "
+                "layers."
+            )
+
+
+def _attentive(pupil: ResCnn | EncoderNet) -> None:
+    """Nothing is hidden from a network in training, and nothing dropped."""
+    pupil.masked = False
+    for module in pupil.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
+def _miss(found: Tensor, told: Tensor) -> Tensor:
+    return functional.mse_loss(found, told) / told.var()

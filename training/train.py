@@ -6,7 +6,6 @@ python -m training.train --data corpus/train.tsv --architecture encoder --set ep
 import argparse
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
@@ -42,7 +41,11 @@ def run(
     with mlflow.start_run(experiment_id=experiment, run_name=name) as active:
         described = facts(data, clips + made, sample.is_smoke(clips + dev))
         mlflow.set_tags(described.tags())
-        runs = {f"{kind}_run": run_id for kind, run_id in asdict(earlier).items()}
+        runs = {
+            "start_run": earlier.start,
+            "trunk_run": earlier.trunk,
+            "teachers": " ".join(earlier.teachers),
+        }
         asked = {"data": str(data.resolve()), "held_out": " ".join(sorted(held_out))}
         mlflow.log_params(config.as_dict() | asked | runs)
         run_id = str(active.info.run_id)
@@ -88,8 +91,10 @@ def main() -> None:
         help="MLflow run of an encoder whose trunk is taken instead of Whisper's, below a new head",
     )  # fmt: skip
     parser.add_argument(
-        "--teacher", default="", metavar="RUN", help="MLflow run of an encoder that the network learns from"
-    )
+        "--teachers", nargs="+", default=[], metavar="RUN",
+        help="MLflow runs that a cheaper network learns to stand in for, labels are not looked at: one of a "
+        "rescnn for another (--set width=slim), or some of encoders for one that holds the heads of all",
+    )  # fmt: skip
     parser.add_argument(
         "--hold-out", nargs="+", default=[], metavar="SOURCE",
         help="sources kept out of training and judged after each epoch: what a recipe does for unseen "
@@ -104,7 +109,7 @@ def main() -> None:
     data = args.data or sample.make(sample.DEFAULT)
     try:
         name, held_out = args.name or args.architecture, frozenset(args.hold_out)
-        earlier = Earlier(args.start, args.trunk, args.teacher)
+        earlier = Earlier(args.start, args.trunk, tuple(args.teachers))
         run(config, data, args.extra, args.twins, name, earlier, held_out)
     except DataError as error:
         sys.exit(str(error))

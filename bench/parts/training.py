@@ -5,6 +5,7 @@ A short run on the smoke sample, which is made here; the network and the batches
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from training.batches import Batch, Batches, Composition, loaded
 from training.config import configure
 from training.datasets import read
 from training.fitting import epoch, geometry
-from training.objective import optimiser
+from training.objective import losses, optimiser
 from training.pool import pool
 
 ARCHITECTURE = "rescnn"  # needs no pretrained weights
@@ -66,7 +67,8 @@ def _short_epoch(steps: int, way: Any) -> dict[str, float]:
     next(stream)  # the loader's start is paid once a run, not once an epoch
     adam, schedule = optimiser(network, config)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
-    return epoch(network, average, stream, adam, schedule, config, "training speed")
+    lesson = partial(losses, network, config=config)
+    return epoch(network, average, stream, adam, schedule, lesson, config, "training speed")
 
 
 def _loader(batches: Batches) -> Iterator[Batch]:

@@ -61,7 +61,7 @@ def test_both_parts_of_a_fused_network_come_back(
 
 @pytest.mark.parametrize(
     ("part", "architecture", "width"),
-    [("encoder", "encoder", "wide"), ("small", "rescnn", "wide"), ("small", "rescnn", "narrow")],
+    [("encoder", "encoder", "wide"), ("small", "rescnn", "wide"), ("small", "rescnn", "slim")],
 )
 def test_a_network_alone_comes_back(part: str, architecture: str, width: str) -> None:
     alone, other = network(architecture, 2, width), network(architecture, 3, width).network

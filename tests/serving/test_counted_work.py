@@ -25,7 +25,7 @@ ROOT = BUNDLE.parents[2]
 CLIP_SAMPLES = 10 * SAMPLE_RATE
 # Most for 10 s, the encoder with three layers, the last at half the tokens; what the shipped ones take is in
 # docs/performance.md.
-GIGAFLOPS = {"rescnn": 2.9, "narrow": 0.55, "encoder": 9.1}
+GIGAFLOPS = {"rescnn": 2.9, "slim": 0.55, "encoder": 9.1}
 
 
 class Counting:
@@ -74,8 +74,8 @@ def test_overlap_is_computed_once_within_a_chunk(detector: Detector, counting: C
 
 @pytest.mark.parametrize("architecture", sorted(GIGAFLOPS))
 def test_the_graph_computes_no_more_than_it_did(architecture: str, tmp_path: Path) -> None:
-    narrow = replace(PRESETS["rescnn"], width="narrow")
-    config, model = (PRESETS | {"narrow": narrow})[architecture], tmp_path / "model.onnx"
+    slim = replace(PRESETS["rescnn"], width="slim")
+    config, model = (PRESETS | {"slim": slim})[architecture], tmp_path / "model.onnx"
     detector = models.build(config.as_dict()).eval()
     onnx.save(trace(detector, config.window_samples, config.hop_samples), model)
     assert flops.total(model, CLIP_SAMPLES) / 1e9 <= GIGAFLOPS[architecture]

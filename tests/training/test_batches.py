@@ -68,6 +68,29 @@ def test_the_same_seed_gives_the_same_batches(batches: Batches) -> None:
     assert torch.equal(first.waveform, second.waveform)
 
 
+def test_clean_clips_are_those_heard_before_channel_and_codec(batches: Batches) -> None:
+    """Coded clips here are the plain ones at half the level; clean ones have neither that nor a channel."""
+    plain = batches.pool.parts[0].samples["plain"]
+    bounds = batches.pool.parts[0].bounds
+    batches.pool = Pool([Part({"plain": plain, "coded": plain // 2}, bounds)])
+    batches.composition = replace(batches.composition, coded_share=0.5, speed=0.1)
+    batches.with_clean = True
+    found = []
+    for strength in (0.0, 1.0):
+        batches.strength = strength
+        endless = iter(batches)
+        found.append([next(endless) for _ in range(3)])
+    gains = []
+    for quiet, changed in zip(*found, strict=True):
+        assert quiet.clean is not None and changed.clean is not None
+        assert torch.equal(changed.clean, quiet.clean)
+        assert not torch.allclose(changed.waveform, quiet.waveform, atol=1e-2)
+        gain = (quiet.waveform.norm(dim=1) / quiet.clean.norm(dim=1)).mul(2).round() / 2
+        assert torch.allclose(quiet.waveform, gain[:, None] * quiet.clean, atol=2e-4)
+        gains += gain.tolist()
+    assert set(gains) == {0.5, 1.0}
+
+
 def test_silent_frames_carry_no_weight(batches: Batches) -> None:
     waveform = np.random.default_rng(0).standard_normal((1, WINDOW)).astype(np.float32)
     waveform[:, : WINDOW // 2] *= 1e-4

@@ -1,5 +1,6 @@
 """Which weights a run leaves: those of the epoch asked for, and of the mixes with the start the best."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from training.fitting import (
     held_metrics,
     mixed,
 )
-from training.objective import optimiser, warming
+from training.objective import losses, optimiser, warming
 from training.scoring import Logits
 
 
@@ -68,7 +69,7 @@ def test_the_epoch_that_was_asked_for_is_left(
         "network_of": lambda content: network,
         "pool": lambda *_: None,
         "geometry": lambda *_: (1, 0, 0),
-        "Batches": lambda *_: None,
+        "Batches": lambda *_, **__: None,
         "loaded": lambda source: iter(()),
         "epoch": epoch,
         "score": lambda average, *_: average.weight.item(),
@@ -156,7 +157,16 @@ def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.Mo
     spoof = torch.tensor([0.0, 1.0])
     batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, spoof[:, None].expand(2, 48), torch.ones(2, 48))
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
-    epoch(network, average, iter([batch] * config.steps), *optimiser(network, config), config, "two steps")
+    lesson = partial(losses, network, config=config)
+    epoch(
+        network,
+        average,
+        iter([batch] * config.steps),
+        *optimiser(network, config),
+        lesson,
+        config,
+        "two steps",
+    )
     for name, weights in network.trunk.named_parameters():
         assert torch.equal(weights, before[name]) is (name in network.trunk.first(2))
         assert torch.equal(average.module.trunk.get_parameter(name), before[name]) is (

@@ -16,8 +16,8 @@ CONFIGS = PRESETS | {
     "halved": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, layers=3, full_rate=1),
     "steps": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, full_rate=1, statistics=3),
     "tiny": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, size="tiny"),
-    "narrow": TrainConfig(width="narrow"),
-    "narrow in fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW, width="narrow"),
+    "slim": TrainConfig(width="slim"),
+    "slim in fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW, width="slim"),
 }
 
 
@@ -55,7 +55,7 @@ def test_score_is_the_same_alone_in_a_batch_and_inside_a_longer_clip(
 
 
 @pytest.mark.parametrize(
-    "architecture", ["rescnn", "encoder", "fused", "halved", "steps", "narrow"]
+    "architecture", ["rescnn", "encoder", "fused", "halved", "steps", "slim"]
 )  # the seed's MFCC keep the level: one of its faults
 def test_level_does_not_change_a_score(architecture: str) -> None:
     torch.manual_seed(0)
@@ -88,7 +88,7 @@ def test_frames_cover_their_windows(named: tuple[TrainConfig, Detector]) -> None
     assert result[1].shape[1] == 2 * config.window_samples // models.FRAME_HOP_SAMPLES
 
 
-@pytest.mark.parametrize("architecture", ["rescnn", "fused", "narrow"])
+@pytest.mark.parametrize("architecture", ["rescnn", "fused", "slim"])
 @pytest.mark.parametrize("frame", [14, 24, 33])
 def test_a_frame_is_of_its_own_time(architecture: str, frame: int) -> None:
     """Noise in one frame's 40 ms moves the CNN's frames around it, and no others."""

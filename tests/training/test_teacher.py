@@ -1,21 +1,190 @@
-"""A real encoder as the teacher: its opinion is that of its own forward pass."""
+"""A cheaper network learns to stand in for trained ones: of the same units, at the same time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 from training import teacher
-from training.config import PRESETS
+from training.batches import Batch
+from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
+from training.encoder import EncoderNet
 from training.models import build
+from training.rescnn import ResCnn
+from training.teacher import CnnTeacher, EncoderTeacher, taught
+
+TINY = replace(PRESETS["encoder"], size="tiny", hidden=16)
 
 
-def test_a_teacher_says_what_its_network_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    network = build(PRESETS["encoder"].as_dict()).network.eval()
-    monkeypatch.setattr(teacher, "checkpoint", lambda _: {})
-    monkeypatch.setattr(teacher, "network_of", lambda _: network)
-    waveform = torch.randn(3, PRESETS["encoder"].window_samples) * 0.1
+def noise(seed: int) -> torch.Tensor:
+    return torch.randn(6, ENCODER_WINDOW, generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+def batch(waveform: torch.Tensor, clean: torch.Tensor) -> Batch:
+    label = torch.tensor([0.0, 1.0] * 3)
+    return Batch(waveform, label, label[:, None], torch.ones(6, 1), clean)
+
+
+CLEAR = batch(noise(0), noise(0))
+
+
+def cnn(width: str, seed: int) -> ResCnn:
+    torch.manual_seed(seed)
+    network = build(TrainConfig(width=width).as_dict()).network
+    assert isinstance(network, ResCnn)
+    return network
+
+
+def encoder(config: TrainConfig, seed: int) -> EncoderNet:
+    torch.manual_seed(seed)
+    network = build(config.as_dict()).network
+    assert isinstance(network, EncoderNet)
+    return network
+
+
+def heard() -> Iterator[Batch]:
+    while True:
+        yield CLEAR
+
+
+def test_who_hears_as_the_teacher_does_has_nothing_to_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, pupil = CnnTeacher(cnn("wide", 0)), cnn("wide", 0).eval()
+    master.instruct(pupil)
+    monkeypatch.setattr(pupil, "embedding", partial(pupil.embedding, coarse=True))  # as the teacher speaks
     with torch.no_grad():
-        expected = torch.sigmoid(network(waveform)[0][:, 0])
-    found = teacher.Teacher("any")(waveform)
-    assert found.shape == (3,)
-    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)  # its trunk runs in bfloat16
+        found = master.losses(pupil, CLEAR)
+    assert {name: float(part) for name, part in found.items()} == {"hidden": 0, "window": 0, "frame": 0}
+
+
+def test_a_cnn_is_told_of_what_it_hears_itself() -> None:
+    master, pupil = CnnTeacher(cnn("wide", 0)), cnn("wide", 1).eval()
+    with torch.no_grad():
+        own, told = pupil.embedding(noise(1)), master.network.embedding(noise(1), coarse=True)
+        found = master.losses(pupil, batch(waveform=noise(1), clean=noise(0)))["hidden"]
+    assert torch.isclose(found, ((own - told) ** 2).mean() / told.var())
+
+
+def test_an_encoder_is_told_of_the_clean_clips() -> None:
+    master, pupil = EncoderTeacher([encoder(TINY, 0)]), encoder(TINY, 1).eval()
+    with torch.no_grad():
+        own = pupil.head.hidden(pupil.states(noise(1)))
+        told = master.networks[0].head.hidden(
+            [s.float() for s in master.trunks[0](pupil.mels(noise(0)).bfloat16())]
+        )
+        found = master.losses(pupil, batch(waveform=noise(1), clean=noise(0)))["hidden"]
+    off = [((a - b) ** 2).mean() / b.var() for a, b in zip(own, told, strict=True)]
+    assert torch.isclose(found, off[0] + off[1])
+
+
+def test_nothing_is_hidden_from_a_pupil_in_training() -> None:
+    master, pupil = CnnTeacher(cnn("wide", 0)), cnn("slim", 1)
+    master.instruct(pupil)
+    pupil.train()
+    assert torch.equal(pupil.embedding(noise(0)), pupil.embedding(noise(0)))
+
+
+def test_frames_are_compared_with_those_of_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst of 40 ms moves the teacher's frames one further on than the slim network's, whose field is
+    wider; then the teacher's embedding is made to tell the time, the pupil's the time of its own frames.
+    """
+    master, pupil = CnnTeacher(cnn("wide", 0)), cnn("slim", 1).eval()
+    burst = noise(0)
+    burst[:, 24 * 640 : 25 * 640] += noise(1)[:, :640]
+    centres, lengths = [], []
+    with torch.no_grad():
+        for network in (master.network, pupil):
+            moved = (network.embedding(burst) - network.embedding(noise(0))).abs().sum(dim=(0, 1))
+            centres.append(float((moved * torch.arange(len(moved))).sum() / moved.sum()))
+            lengths.append(len(moved))
+    assert lengths[0] - lengths[1] == 2 and abs(centres[0] - centres[1] - 1) < 0.3
+    clock = torch.arange(float(lengths[0])).expand(6, 128, -1).clone()
+    monkeypatch.setattr(master.network, "embedding", lambda *_, **__: clock)
+    monkeypatch.setattr(pupil, "embedding", lambda *_: clock[:, :, 1:-1])
+    assert float(master.losses(pupil, CLEAR)["hidden"]) == 0.0
+
+
+def lessons(master: CnnTeacher | EncoderTeacher, pupil: nn.Module, count: int, lr: float) -> list[float]:
+    """The loss at every step of a short training on one batch."""
+    adam = torch.optim.AdamW([p for p in pupil.parameters() if p.requires_grad], lr=lr)
+    pupil.train()
+    found = []
+    for _ in range(count):
+        loss = sum(master.losses(pupil, CLEAR).values(), torch.zeros(()))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        found.append(float(loss))
+    return found
+
+
+def test_a_slim_network_comes_nearer_and_keeps_the_teachers_way_to_logits() -> None:
+    master, pupil = CnnTeacher(cnn("wide", 0)), cnn("slim", 1)
+    master.instruct(pupil)
+    losses = lessons(master, pupil, 12, 3e-3)
+    assert losses[-1] < 0.6 * losses[0]
+    for name in ("frame", "attention", "window"):
+        own, theirs = (getattr(network, name).state_dict() for network in (pupil, master.network))
+        assert all(torch.equal(own[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("statistics", [3, 2])
+def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int) -> None:
+    """Same trunk, more layers than the second teacher knows of: nothing is left to learn. Of two statistics
+    the third is left out, of which that teacher makes nothing here.
+    """
+    first = encoder(replace(TINY, layers=3), 0)
+    second = encoder(replace(TINY, statistics=3, hidden=8), 1)
+    second.trunk.load_state_dict(
+        {k: v for k, v in first.trunk.state_dict().items() if not k.startswith("layers.2")}
+    )
+    for one in (first, second):
+        one.head.frame_scale.mean.normal_()
+        one.head.statistics_scale.mean.normal_()
+    if statistics == 2:
+        second.head.window[1].weight.data[:, second.head.width * 2 // 3 :] = 0
+    shape = replace(TINY, layers=3, statistics=statistics, hidden=24)
+    pupil = encoder(shape, 2)
+    pupil.trunk.load_state_dict(first.trunk.state_dict())
+    master = EncoderTeacher([first, second])
+    master.instruct(pupil, heard())
+    found = master.losses(pupil.train(), CLEAR)  # its trunk in bfloat16, as theirs
+    assert float(found["hidden"]) < 0.02
+    with torch.no_grad():
+        logits = [network.eval()(noise(0))[0] for network in (first, second, pupil)]
+    assert torch.allclose(logits[2], (logits[0] + logits[1]) / 2, atol=1e-3)
+    kept = {name: weights.clone() for name, weights in pupil.head.state_dict().items()}
+    master.instruct(pupil, None)
+    assert all(torch.equal(weights, kept[name]) for name, weights in pupil.head.state_dict().items())
+    other = encoder(shape, 3)
+    master.instruct(other, heard())
+    assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("pupil", "runs", "said"),
+    [
+        (TrainConfig(width="slim"), ["encoder"], "EncoderNet"),
+        (TrainConfig(width="slim"), ["cnn", "cnn"], "ResCnn, ResCnn"),
+        (TINY, ["cnn", "encoder"], "ResCnn, EncoderNet"),
+        (TINY, ["encoder", "encoder"], "hidden=32"),
+        (TrainConfig(), ["slim"], "has 34 frames a window"),
+        (TINY, ["deep"], "3 layers of Whisper-tiny"),
+        (replace(TINY, size="base"), ["encoder"], "2 of Whisper-base"),
+    ],
+)
+def test_teachers_are_of_their_pupils_kind(
+    pupil: TrainConfig, runs: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {
+        "cnn": TrainConfig(),
+        "slim": TrainConfig(width="slim"),
+        "encoder": TINY,
+        "deep": replace(TINY, layers=3),
+    }
+    monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
+    monkeypatch.setattr(teacher, "network_of", lambda run: build(made[run].as_dict()).network)
+    with pytest.raises(ValueError, match=said):
+        taught(build(pupil.as_dict()).network, runs, heard())
