@@ -21,9 +21,7 @@ from serving.errors import ClipError
 from training.augment import codec
 from training.datasets import Clip, DataError, data_fingerprint
 
-LONGEST = (
-    8 * SAMPLE_RATE
-)  # of a longer clip the pool keeps a stretch of this length, the same in every variant
+LONGEST = 8 * SAMPLE_RATE  # of a longer clip the pool keeps one stretch of this length, in every variant
 CACHE = Path("data/pool")
 VARIANTS = ("plain", "coded")
 

@@ -55,6 +55,8 @@ class ResCnn(nn.Module):
 
     def __init__(self, window_samples: int, hop_samples: int, width: str = "wide", hidden: int = 128) -> None:
         super().__init__()
+        if width not in SHAPES:  # of an older run
+            raise ValueError(f"A rescnn of width {width!r} is not known; expected {' or '.join(SHAPES)}.")
         widths, time_strides = SHAPES[width]
         self.spectrum = LogSpectrum()
         self.frame_hop_samples = 4 * self.spectrum.power.hop

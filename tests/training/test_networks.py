@@ -104,6 +104,11 @@ def test_a_frame_is_of_its_own_time(architecture: str, frame: int) -> None:
     assert abs(centre - frame) < 1.5
 
 
+def test_a_width_that_was_given_up_is_named() -> None:
+    with pytest.raises(ValueError, match="'narrow' is not known; expected wide or slim"):
+        build(TrainConfig(width="narrow").as_dict())
+
+
 def test_calibration_is_part_of_the_graph(named: tuple[TrainConfig, Detector]) -> None:
     config, detector = named
     clip = torch.randn(1, config.window_samples) * 0.1

@@ -116,7 +116,7 @@ def lessons(master: CnnTeacher | EncoderTeacher, pupil: nn.Module, count: int, l
         adam.zero_grad()
         loss.backward()
         adam.step()
-        found.append(float(loss))
+        found.append(loss.item())
     return found
 
 
