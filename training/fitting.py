@@ -128,7 +128,7 @@ def fit(
     held = [row for row, clip in enumerate(clips) if clip.source in held_out]
     source = Batches(
         clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out,
-        with_clean=bool(earlier.teachers),
+        with_clean=bool(earlier.teachers) and isinstance(network, EncoderNet),
     )  # fmt: skip
     batches = loaded(source)
     lesson: Lesson = partial(losses, network, config=config)

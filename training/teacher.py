@@ -7,7 +7,6 @@ learns to judge as if nothing had happened. Of a small CNN that is too much to a
 the same.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -17,7 +16,7 @@ from torch.nn import functional
 
 from training.batches import Batch
 from training.checkpoints import checkpoint, network_of
-from training.encoder import EncoderNet
+from training.encoder import EncoderNet, Half
 from training.objective import Lesson
 from training.probe import measured
 from training.rescnn import ResCnn
@@ -60,8 +59,12 @@ class EncoderTeacher:
     """Trained encoders: the hidden units are those of their heads, for windows and for frames."""
 
     def __init__(self, networks: Sequence[EncoderNet]) -> None:
-        self.networks = [network.eval().requires_grad_(False) for network in networks]
-        self.trunks = [copy.deepcopy(network.trunk).bfloat16() for network in networks]
+        self.networks = [network.train().requires_grad_(False) for network in networks]
+        for (
+            network
+        ) in self.networks:  # as in training, where trunks run in bfloat16, but for what is hidden there
+            _attentive(network)
+            Half(network)
 
     def instruct(self, pupil: EncoderNet, batches: Iterator[Batch] | None) -> None:
         """Stack the teachers' heads on a trunk, on scales of its own from some batches; without any go on
@@ -80,7 +83,7 @@ class EncoderTeacher:
         """
         if batch.clean is None:
             raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
-        told = [self._told(*pair, batch.clean) for pair in zip(self.networks, self.trunks, strict=True)]
+        told = [network.head.hidden(network.states(batch.clean)) for network in self.networks]
         found = pupil.head.hidden(pupil.states(batch.waveform))
         off = []
         for index in range(2):  # windows, frames
@@ -95,11 +98,6 @@ class EncoderTeacher:
             "window": LOGIT_WEIGHT * window,
             "frame": LOGIT_WEIGHT * frame,
         }
-
-    @staticmethod
-    def _told(network: EncoderNet, trunk: nn.Module, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        states = [state.float() for state in trunk(network.mels(waveform).bfloat16())]
-        return network.head.hidden(states)
 
 
 def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None) -> Lesson:
@@ -154,10 +152,10 @@ def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
             )
 
 
-def _attentive(pupil: ResCnn | EncoderNet) -> None:
+def _attentive(network: ResCnn | EncoderNet) -> None:
     """Nothing is hidden from a network in training, and nothing dropped."""
-    pupil.masked = False
-    for module in pupil.modules():
+    network.masked = False
+    for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
 

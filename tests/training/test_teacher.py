@@ -1,5 +1,6 @@
 """A cheaper network learns to stand in for trained ones: of the same units, at the same time."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -68,12 +69,12 @@ def test_a_cnn_is_told_of_what_it_hears_itself() -> None:
 
 
 def test_an_encoder_is_told_of_the_clean_clips() -> None:
-    master, pupil = EncoderTeacher([encoder(TINY, 0)]), encoder(TINY, 1).eval()
+    teaching, pupil = encoder(TINY, 0), encoder(TINY, 1).eval()
+    head, trunk = copy.deepcopy(teaching.head).eval(), copy.deepcopy(teaching.trunk).bfloat16()
+    master = EncoderTeacher([teaching])
     with torch.no_grad():
         own = pupil.head.hidden(pupil.states(noise(1)))
-        told = master.networks[0].head.hidden(
-            [s.float() for s in master.trunks[0](pupil.mels(noise(0)).bfloat16())]
-        )
+        told = head.hidden([state.float() for state in trunk(pupil.mels(noise(0)).bfloat16())])
         found = master.losses(pupil, batch(waveform=noise(1), clean=noise(0)))["hidden"]
     off = [((a - b) ** 2).mean() / b.var() for a, b in zip(own, told, strict=True)]
     assert torch.isclose(found, off[0] + off[1])
