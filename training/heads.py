@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
-SUMMED = 8  # tokens whose mean is taken first
 MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
 
@@ -39,14 +39,16 @@ class Standardise(nn.Module):
 
 
 def over_time(tokens: Tensor) -> Tensor:
-    """Mean (M, T, width) -> (M, width), T a multiple of SUMMED, by two products.
+    """Mean (M, T, width) -> (M, width) by two products, the inner of as many tokens as divide T and come
+    closest to its root from below.
 
     onnxruntime sums a plain mean in an order that depends on M: a window's score would depend on how many are
     scored with it. Two short sums round less than a long one.
     """
     m, t, width = tokens.shape
-    inner, outer = torch.full((1, SUMMED), 1 / SUMMED), torch.full((1, t // SUMMED), SUMMED / t)
-    return (outer @ (inner @ tokens.reshape(m, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
+    summed = max(n for n in range(1, math.isqrt(t) + 1) if t % n == 0)
+    inner, outer = torch.full((1, summed), 1 / summed), torch.full((1, t // summed), summed / t)
+    return (outer @ (inner @ tokens.reshape(m, t // summed, summed, width))[:, :, 0])[:, 0]
 
 
 def spread(tokens: Tensor) -> Tensor:
@@ -95,7 +97,7 @@ class Head(nn.Module):
         means = [over_time(x) for x in states]
         found = means + [spread(x - mean[:, None]) for x, mean in zip(states, means, strict=True)]
         if self.figures > 2:
-            # One step fewer than tokens; a step of nothing keeps their number a multiple of SUMMED.
+            # One step fewer than tokens; a step of nothing keeps their number even.
             found += [spread(functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 0, 1))) for x in states]
         return torch.cat(found, dim=1)
 
@@ -126,6 +128,18 @@ class Head(nn.Module):
         _stack(self.window, windows, self.statistics_scale)
         frames = [(head.frame, head.frame_scale, torch.arange(head.width // head.figures)) for head in heads]
         _stack(self.frame, frames, self.frame_scale)
+        self.speak(heads)
+
+    @torch.no_grad()
+    def speak(self, heads: Sequence[Head]) -> None:
+        """Give the mean of the logits that these heads have for their hidden units, one after another, in
+        place.
+        """
+        for name in ("window", "frame"):
+            ends = [getattr(head, name)[-1] for head in heads]
+            end = getattr(self, name)[-1]
+            end.weight.copy_(torch.cat([each.weight for each in ends], dim=1) / len(ends))
+            end.bias.copy_(torch.stack([each.bias for each in ends]).mean(dim=0))
 
 
 def _places(head: Head, whole: Head) -> Tensor:
@@ -141,17 +155,14 @@ def _stack(
     """The parts' hidden units one after another, their first layers fitted to one scale, of which each knows
     the places it is given, in the order of its own.
     """
-    first, second = (layer for layer in target if isinstance(layer, nn.Linear))
-    weights, biases, ends = [], [], []
+    first = next(layer for layer in target if isinstance(layer, nn.Linear))
+    weights, biases = [], []
     for part, own, told in parts:
-        down, up = (layer for layer in part if isinstance(layer, nn.Linear))
+        down = next(layer for layer in part if isinstance(layer, nn.Linear))
         known = down.weight[:, : len(told)] / own.deviation[: len(told)]
         weight = torch.zeros(down.out_features, first.in_features)
         weight[:, told] = known * scale.deviation[told]
         weights.append(weight)
         biases.append(down.bias + known @ (scale.mean[told] - own.mean[: len(told)]))
-        ends.append(up)
     first.weight.copy_(torch.cat(weights))
     first.bias.copy_(torch.cat(biases))
-    second.weight.copy_(torch.cat([end.weight for end in ends], dim=1) / len(ends))
-    second.bias.copy_(torch.stack([end.bias for end in ends]).mean(dim=0))

@@ -21,7 +21,9 @@ TINY = replace(PRESETS["encoder"], size="tiny", hidden=16)
 
 
 def noise(seed: int) -> torch.Tensor:
-    return torch.randn(6, ENCODER_WINDOW, generator=torch.Generator().manual_seed(seed)) * 0.1
+    """Six clips, each with a tone of its own."""
+    angle = torch.arange(ENCODER_WINDOW) * torch.arange(1, 7)[:, None] / 5
+    return torch.randn(angle.shape, generator=torch.Generator().manual_seed(seed)) * 0.1 + 0.1 * angle.sin()
 
 
 def batch(waveform: torch.Tensor, clean: torch.Tensor) -> Batch:
@@ -36,6 +38,10 @@ def cnn(width: str, seed: int) -> ResCnn:
     torch.manual_seed(seed)
     network = build(TrainConfig(width=width).as_dict()).network
     assert isinstance(network, ResCnn)
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = 1.0
+    network(noise(0))  # norms that know what they hear, without which all clips sound alike
     return network
 
 
@@ -108,16 +114,16 @@ def test_frames_are_compared_with_those_of_the_same_time(monkeypatch: pytest.Mon
 
 
 def lessons(master: CnnTeacher | EncoderTeacher, pupil: nn.Module, count: int, lr: float) -> list[float]:
-    """The loss at every step of a short training on one batch."""
+    """How far the hidden units are off at every step of a short training on one batch."""
     adam = torch.optim.AdamW([p for p in pupil.parameters() if p.requires_grad], lr=lr)
     pupil.train()
     found = []
     for _ in range(count):
-        loss = sum(master.losses(pupil, CLEAR).values(), torch.zeros(()))
+        parts = master.losses(pupil, CLEAR)
         adam.zero_grad()
-        loss.backward()
+        sum(parts.values(), torch.zeros(())).backward()
         adam.step()
-        found.append(loss.item())
+        found.append(parts["hidden"].item())
     return found
 
 
@@ -129,6 +135,19 @@ def test_a_slim_network_comes_nearer_and_keeps_the_teachers_way_to_logits() -> N
     for name in ("frame", "attention", "window"):
         own, theirs = (getattr(network, name).state_dict() for network in (pupil, master.network))
         assert all(torch.equal(own[key], theirs[key]) for key in theirs)
+
+
+def test_teachers_have_an_equal_say() -> None:
+    """Whatever the size of their logits, for windows and for frames."""
+    quiet, loud = encoder(TINY, 0), encoder(TINY, 1)
+    for part in (loud.head.window, loud.head.frame):
+        part[-1].weight.data *= 20
+    pupil = encoder(replace(TINY, hidden=32), 2)
+    EncoderTeacher([quiet, loud]).instruct(pupil, heard(), goes_on=False)
+    with torch.no_grad():
+        windows, frames = zip(*(network(noise(0)) for network in (quiet, loud)), strict=True)
+    for kind in (windows, frames):
+        assert abs(float(kind[0].std() / kind[1].std()) - 1) < 0.1
 
 
 @pytest.mark.parametrize("statistics", [3, 2])
@@ -150,17 +169,21 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
     pupil = encoder(shape, 2)
     pupil.trunk.load_state_dict(first.trunk.state_dict())
     master = EncoderTeacher([first, second])
-    master.instruct(pupil, heard())
+    master.instruct(pupil, heard(), goes_on=False)
     found = master.losses(pupil.train(), CLEAR)  # its trunk in bfloat16, as theirs
     assert float(found["hidden"]) < 0.02
     with torch.no_grad():
         logits = [network.eval()(noise(0))[0] for network in (first, second, pupil)]
     assert torch.allclose(logits[2], (logits[0] + logits[1]) / 2, atol=1e-3)
     kept = {name: weights.clone() for name, weights in pupil.head.state_dict().items()}
-    master.instruct(pupil, None)
-    assert all(torch.equal(weights, kept[name]) for name, weights in pupil.head.state_dict().items())
+    pupil.head.window[-1].weight.data.zero_()
+    for one in (first, second):
+        one.train()
+    master.instruct(pupil, heard(), goes_on=True)
+    for name, weights in pupil.head.state_dict().items():
+        assert torch.allclose(weights, kept[name], atol=1e-6), name
     other = encoder(shape, 3)
-    master.instruct(other, heard())
+    master.instruct(other, heard(), goes_on=False)
     assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
 
 
@@ -171,7 +194,7 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
         (TrainConfig(width="slim"), ["cnn", "cnn"], "ResCnn, ResCnn"),
         (TINY, ["cnn", "encoder"], "ResCnn, EncoderNet"),
         (TINY, ["encoder", "encoder"], "hidden=32"),
-        (TrainConfig(), ["slim"], "has 34 frames a window"),
+        (TrainConfig(), ["slim"], "has 36 frames a window"),
         (TINY, ["deep"], "3 layers of Whisper-tiny"),
         (replace(TINY, size="base"), ["encoder"], "2 of Whisper-base"),
     ],
@@ -186,6 +209,19 @@ def test_teachers_are_of_their_pupils_kind(
         "deep": replace(TINY, layers=3),
     }
     monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
-    monkeypatch.setattr(teacher, "network_of", lambda run: build(made[run].as_dict()).network)
+    monkeypatch.setattr(teacher, "network_of", lambda run, **_: build(made[run].as_dict()).network)
     with pytest.raises(ValueError, match=said):
-        taught(build(pupil.as_dict()).network, runs, heard())
+        taught(build(pupil.as_dict()).network, runs, pupil, heard(), goes_on=False)
+
+
+@pytest.mark.parametrize("config", [TINY, TrainConfig(width="slim")])
+def test_a_teacher_of_shorter_windows_judges_those_of_its_pupil(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorter = replace(config, window_samples=30_720, hop_samples=30_720)
+    run = {"config": shorter.as_dict(), "model": build(shorter.as_dict()).state_dict()}
+    monkeypatch.setattr(teacher, "checkpoint", lambda name: run)
+    pupil = build(config.as_dict()).network
+    found = taught(pupil, ["a run"], config, heard(), goes_on=False)(CLEAR)
+    assert pupil.window_samples > shorter.window_samples
+    assert all(torch.isfinite(part) for part in found.values())
