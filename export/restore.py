@@ -29,7 +29,6 @@ from training.encoder import EncoderNet
 from training.train import settings
 
 LAYER = re.compile(r".*/trunk/layers\.\d+/up/MatMul")
-PLACES = "trunk.position"  # fewer in a file of shorter windows
 ARCHITECTURES = {"encoder": "encoder", "small": "rescnn"}  # of the parts of a fused network
 
 
@@ -112,17 +111,15 @@ def restore(network: nn.Module, model: bytes, part: str, other_rate: bool = Fals
     # Nodes of the encoder have no scope of its own: its parts are called one by one.
     products = _products(graph.graph, stored, "small." if fused and part == "small" else "")
     others = _plain_norms(network) | products
-    state = {}
     for name, target in network.state_dict().items():
         value = stored.get(prefix + name, others.get(name))
-        if value is None or value.shape != tuple(target.shape) and name != PLACES:
+        if value is None or value.shape != tuple(target.shape):
             there = "nothing" if value is None else f"shape {value.shape}"
             raise ExportError(
                 f"The file holds {there} for {part} {name}, expected shape {tuple(target.shape)}; "
                 "give the settings of the run that it came from with --set"
             )
-        state[name] = torch.from_numpy(np.array(value))
-    network.load_state_dict(state)
+        target.copy_(torch.from_numpy(np.array(value)))
     if isinstance(network, EncoderNet) and not other_rate:
         _check_tokens(network.eval(), graph)
 

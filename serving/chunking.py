@@ -45,6 +45,33 @@ def chunks(
     yield from _last_chunks(held, start, past, window_samples, hop_samples)
 
 
+def windows_in(chunk: Chunk, window_samples: int, hop_samples: int) -> int:
+    """Whole windows that a chunk holds."""
+    return 1 + (len(chunk.samples) - window_samples) // hop_samples
+
+
+def calls(
+    pieces: Iterable[Chunk], window_samples: int, hop_samples: int, max_windows: int
+) -> Iterator[list[Chunk]]:
+    """Chunks -> those that go into one call of the graph: one, or where windows lie side by side as many as
+    hold at most `max_windows`, so that a clip's last window, off the grid, needs no call of its own.
+    """
+    held: list[Chunk] = []
+    count = 0
+    for piece in pieces:
+        more = windows_in(piece, window_samples, hop_samples)
+        if held and count + more > max_windows:
+            yield held
+            held, count = [], 0
+        held.append(piece)
+        count += more
+        if count >= max_windows or hop_samples != window_samples:  # nothing can come along: don't hold it
+            yield held
+            held, count = [], 0
+    if held:
+        yield held
+
+
 def _gathered(blocks: Iterable[Samples], least: int) -> Iterator[Samples]:
     """Small blocks joined to at least `least` samples each but the last, so that joining stays linear."""
     waiting: list[Samples] = []

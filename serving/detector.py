@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.chunking import Chunk, Samples, chunks
+from serving.chunking import Chunk, Samples, calls, chunks, windows_in
 from serving.errors import ModelError
 from serving.manifest import METADATA_KEY, Manifest
 
@@ -86,7 +86,8 @@ class Detector:
         return detector
 
     def score(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Scores:
-        """Mono 16 kHz blocks -> Scores, one call of the graph a chunk. Memory doesn't grow with the clip.
+        """Mono 16 kHz blocks -> Scores, a chunk or two by a call of the graph. Memory doesn't grow with the
+        clip.
 
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
@@ -95,8 +96,9 @@ class Detector:
         starts = [np.zeros(0, np.int64)]
         by_window = {name: [np.zeros(0, np.float32)] for name in self._outputs if name != FRAMES}
         frames = FrameTrack(self.manifest.frame_hop_samples)
-        pieces = chunks(seen, window, hop, max_windows or windows_a_call(self.manifest))
-        for chunk, outputs in _in_order(self._run, pieces, self._threads):
+        most = max_windows or windows_a_call(self.manifest)
+        work = calls(chunks(seen, window, hop, most), window, hop, most)
+        for chunk, outputs in _in_order(self._run, work, self._threads):
             starts.append(chunk.start_sample + hop * np.arange(len(outputs[WINDOWS]), dtype=np.int64))
             for name, parts in by_window.items():
                 parts.append(outputs[name])
@@ -106,31 +108,39 @@ class Detector:
         frame_llr = frames.joined(seen.total) if FRAMES in self._outputs else None
         return Scores(np.concatenate(starts), joined[WINDOWS], frame_llr, seen.total, joined.get(NOVELTY))
 
-    def _run(self, chunk: Chunk) -> Outputs:
-        """One chunk -> what the graph says of it by name, (windows,) or (frames,) each, checked."""
-        expected = 1 + (len(chunk.samples) - self.manifest.window_samples) // self.manifest.hop_samples
+    def _run(self, call: list[Chunk]) -> list[Outputs]:
+        """Chunks -> what the graph says of each by name, (windows,) or (frames,), checked.
+
+        Several are whole windows side by side: each window is a row of the batch.
+        """
+        window, hop = self.manifest.window_samples, self.manifest.hop_samples
+        counts = [windows_in(chunk, window, hop) for chunk in call]
+        waveform = np.concatenate([chunk.samples for chunk in call]) if len(call) > 1 else call[0].samples
+        rows = waveform.reshape(-1, window) if len(call) > 1 else waveform[None]
         try:
-            found = self._session.run(self._outputs, {INPUT: chunk.samples[None, :]})
+            found = self._session.run(self._outputs, {INPUT: rows})
         except Exception as error:  # as above: onnxruntime's own
             raise ModelError(
-                f"The graph fails on {len(chunk.samples)} samples: {error}. Export the model again."
+                f"The graph fails on {len(waveform)} samples: {error}. Export the model again."
             ) from None
-        outputs = {name: values[0] for name, values in zip(self._outputs, found, strict=True)}
-        if len(outputs[WINDOWS]) != expected:
+        outputs = {name: values.ravel() for name, values in zip(self._outputs, found, strict=True)}
+        if len(outputs[WINDOWS]) != sum(counts):
             raise ModelError(
-                f"The graph gave {len(outputs[WINDOWS])} windows for {len(chunk.samples)} samples, "
-                f"its manifest says {expected}. Export the model again."
+                f"The graph gave {len(outputs[WINDOWS])} windows for {len(waveform)} samples, "
+                f"its manifest says {sum(counts)}. Export the model again."
             )
         if not all(np.isfinite(values).all() for values in found):
-            raise ModelError(f"The graph gave a score that is not finite at sample {chunk.start_sample}.")
-        return outputs
+            raise ModelError(f"The graph gave a score that is not finite at sample {call[0].start_sample}.")
+        ends = np.cumsum(counts)[:-1]
+        parts = {name: np.split(v, ends * (len(v) // sum(counts))) for name, v in outputs.items()}
+        return [{name: values[index] for name, values in parts.items()} for index in range(len(call))]
 
     def _warm(self) -> None:
         """Score a little noise: proves shapes, finiteness and that a window ignores its neighbours."""
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
         noise = np.random.default_rng(0).normal(0, 0.05, window + 2 * hop).astype(np.float32)
-        together = self._run(Chunk(0, noise))[WINDOWS]
-        alone = self._run(Chunk(0, noise[hop : hop + window]))[WINDOWS]
+        together = self._run([Chunk(0, noise)])[0][WINDOWS]
+        alone = self._run([Chunk(0, noise[hop : hop + window])])[0][WINDOWS]
         if abs(float(together[1] - alone[0])) > NEIGHBOUR_TOLERANCE:
             raise ModelError(
                 f"A window scores {alone[0]:.4f} alone and {together[1]:.4f} inside a clip. "
@@ -146,20 +156,22 @@ def windows_a_call(manifest: Manifest) -> int:
 
 
 def _in_order(
-    work: Callable[[Chunk], Outputs], pieces: Iterable[Chunk], threads: int
+    run: Callable[[list[Chunk]], list[Outputs]], work: Iterable[list[Chunk]], threads: int
 ) -> Iterator[tuple[Chunk, Outputs]]:
-    """Each chunk with its outputs, in order, at most `threads` + 1 chunks at a time."""
+    """Each chunk with its outputs, in order, at most `threads` + 1 calls' chunks at a time."""
     if threads <= 1:
-        yield from ((chunk, work(chunk)) for chunk in pieces)
+        for call in work:
+            yield from zip(call, run(call), strict=True)
         return
     with ThreadPoolExecutor(threads) as workers:
-        begun: deque[tuple[Chunk, Future[Outputs]]] = deque()
-        for chunk in pieces:
-            begun.append((chunk, workers.submit(work, chunk)))
+        begun: deque[tuple[list[Chunk], Future[list[Outputs]]]] = deque()
+        for call in work:
+            begun.append((call, workers.submit(run, call)))
             if len(begun) > threads:
                 first, outputs = begun.popleft()
-                yield first, outputs.result()
-        yield from ((chunk, outputs.result()) for chunk, outputs in begun)
+                yield from zip(first, outputs.result(), strict=True)
+        for call, outputs in begun:
+            yield from zip(call, outputs.result(), strict=True)
 
 
 class _Counter:

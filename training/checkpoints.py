@@ -17,13 +17,13 @@ def checkpoint(run_id: str) -> dict[str, Any]:
     return content
 
 
-def detector_of(content: dict[str, Any], **windows: int) -> models.Detector:
-    """The trained detector of a checkpoint; `windows` are other window and hop samples than it had."""
-    detector = models.build(content["config"] | windows)
+def detector_of(content: dict[str, Any]) -> models.Detector:
+    """The trained detector of a checkpoint."""
+    detector = models.build(content["config"])
     detector.load_state_dict(content["model"])
     return detector.eval()
 
 
-def network_of(content: dict[str, Any], **windows: int) -> nn.Module:
-    """The trained network of a checkpoint, without its calibration, as `detector_of` gives it."""
-    return detector_of(content, **windows).network
+def network_of(content: dict[str, Any]) -> nn.Module:
+    """The trained network of a checkpoint, without its calibration."""
+    return detector_of(content).network

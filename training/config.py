@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-ENCODER_WINDOW = 32_000  # 2 s: 50 frames of 40 ms; round lengths of clips leave no tail to score twice
-HOP = 8_000  # 0.5 s
+ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
+HOP = 7_680  # 0.48 s
 CHOICES: dict[str, tuple[Any, ...]] = {
     "pick": ("best", "last"),
     "size": ("base", "tiny"),
@@ -51,11 +51,6 @@ class TrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    @property
-    def windows(self) -> dict[str, int]:
-        """What a network of another run is opened with, to judge the windows of this one."""
-        return {"window_samples": self.window_samples, "hop_samples": self.hop_samples}
 
 
 PRESETS = {

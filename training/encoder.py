@@ -54,13 +54,6 @@ class Layer(nn.Module):
                 target.data.copy_(torch.from_numpy(weights[f"layer_{index}/{name}/{kind}"]))
 
 
-def positions(tokens: int, width: int) -> Tensor:
-    """Whisper's place codes (tokens, width): sines, then cosines, of wavelengths from 2 pi to 20,000 pi."""
-    rate = 10_000 ** -(torch.arange(width // 2) / (width // 2 - 1))
-    angle = torch.arange(tokens)[:, None] * rate
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
-
-
 def halved(tokens: Tensor) -> Tensor:
     """(M, T, width) -> (M, T / 2, width): means of two neighbours."""
     m, t, width = tokens.shape
@@ -80,9 +73,8 @@ class Trunk(nn.Module):
         width = WIDTHS[size]
         self.conv1 = nn.Conv1d(BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
-        self.position = nn.Parameter(positions(tokens, width))
+        self.position = nn.Parameter(torch.zeros(tokens, width))
         self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
-        self.register_load_state_dict_pre_hook(_with_further_places)
 
     def forward(self, mel: Tensor) -> list[Tensor]:
         x = functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2) + self.position
@@ -107,15 +99,11 @@ class Trunk(nn.Module):
         for conv, name in ((self.conv1, "conv1"), (self.conv2, "conv2")):
             conv.weight.data.copy_(torch.from_numpy(weights[f"{name}/weight"]))
             conv.bias.data.copy_(torch.from_numpy(weights[f"{name}/bias"]))
+        self.position.data.copy_(
+            torch.from_numpy(weights["position_encodings/encodings"][: len(self.position)])
+        )
         for index, layer in enumerate(self.layers):
             layer.load(weights, index)
-
-
-def _with_further_places(trunk: Trunk, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Weights of shorter windows: places beyond those keep Whisper's codes."""
-    known = state.get(f"{prefix}position")
-    if known is not None and len(known) < len(trunk.position):
-        state[f"{prefix}position"] = torch.cat([known, trunk.position.detach()[len(known) :]])
 
 
 class EncoderNet(nn.Module):

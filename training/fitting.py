@@ -133,7 +133,7 @@ def fit(
     batches = loaded(source)
     lesson: Lesson = partial(losses, network, config=config)
     if earlier.teachers:
-        lesson = taught(network, earlier.teachers, config, batches, goes_on=bool(earlier.start))
+        lesson = taught(network, earlier.teachers, batches, goes_on=bool(earlier.start))
     elif isinstance(network, EncoderNet) and not earlier.start:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
@@ -177,11 +177,11 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
                 f"The run to go on from left {untuned} stages untuned, expected {config.untuned}; "
                 f"say --set untuned={untuned}."
             )
-        network = network_of(content, **config.windows)
+        network = network_of(content)
     else:
         network = models.initialised(config.as_dict()).network
     if earlier.trunk:
-        _take_trunk(network, network_of(checkpoint(earlier.trunk), **config.windows), config.untuned)
+        _take_trunk(network, network_of(checkpoint(earlier.trunk)), config.untuned)
     if isinstance(network, EncoderNet):
         for weights in network.trunk.first(config.untuned).values():
             weights.requires_grad_(False)

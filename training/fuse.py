@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from training import models
 from training.calibrate import source_weights
 from training.checkpoints import checkpoint, network_of
-from training.config import PRESETS, configure, shape_of, small_of
+from training.config import configure, shape_of, small_of
 from training.datasets import Clip, read
 from training.derived import record
 from training.encoder import EncoderNet
@@ -50,8 +50,7 @@ def joined(first: Logits, second: Logits, network: FusedNet, dev: list[Clip]) ->
 def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
     """One MLflow run that holds the fused network; returns its id."""
     contents = [checkpoint(r) for r in (encoder_run, small_run)]
-    at = PRESETS["encoder"].windows
-    encoder, small = (models.rounded(network_of(content, **at)) for content in contents)
+    encoder, small = (models.rounded(network_of(content)) for content in contents)
     if not (isinstance(encoder, EncoderNet) and isinstance(small, ResCnn)):
         raise ValueError(
             f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."

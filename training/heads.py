@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
+SUMMED = 8  # tokens whose mean is taken first
 MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
 
 
@@ -39,16 +39,14 @@ class Standardise(nn.Module):
 
 
 def over_time(tokens: Tensor) -> Tensor:
-    """Mean (M, T, width) -> (M, width) by two products, the inner of as many tokens as divide T and come
-    closest to its root from below.
+    """Mean (M, T, width) -> (M, width), T a multiple of SUMMED, by two products.
 
     onnxruntime sums a plain mean in an order that depends on M: a window's score would depend on how many are
     scored with it. Two short sums round less than a long one.
     """
     m, t, width = tokens.shape
-    summed = max(n for n in range(1, math.isqrt(t) + 1) if t % n == 0)
-    inner, outer = torch.full((1, summed), 1 / summed), torch.full((1, t // summed), summed / t)
-    return (outer @ (inner @ tokens.reshape(m, t // summed, summed, width))[:, :, 0])[:, 0]
+    inner, outer = torch.full((1, SUMMED), 1 / SUMMED), torch.full((1, t // SUMMED), SUMMED / t)
+    return (outer @ (inner @ tokens.reshape(m, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
 
 
 def spread(tokens: Tensor) -> Tensor:
@@ -97,7 +95,7 @@ class Head(nn.Module):
         means = [over_time(x) for x in states]
         found = means + [spread(x - mean[:, None]) for x, mean in zip(states, means, strict=True)]
         if self.figures > 2:
-            # One step fewer than tokens; a step of nothing keeps their number even.
+            # One step fewer than tokens; a step of nothing keeps their number a multiple of SUMMED.
             found += [spread(functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 0, 1))) for x in states]
         return torch.cat(found, dim=1)
 

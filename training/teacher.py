@@ -2,7 +2,7 @@
 
 Hidden units say far more of a clip than its label does (Romero et al. 2015, FitNets): the cheaper network
 needs no labels, and gets to where labels alone do not take it. Several encoders teach one: it holds the heads
-of all of them above one trunk, each with an equal say. They hear clips as they are, it what channels and
+of all of them above one trunk, each with an equal say of windows. They hear clips as they are, it what channels and
 codecs leave of them: it learns to judge as if nothing had happened. Of a small CNN that is too much to ask:
 it and its teacher hear the same.
 """
@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from training.batches import Batch
 from training.checkpoints import checkpoint, network_of
-from training.config import TrainConfig
 from training.encoder import EncoderNet, Half
 from training.objective import Lesson
 from training.probe import measured
@@ -69,7 +68,7 @@ class EncoderTeacher:
 
     def instruct(self, pupil: EncoderNet, batches: Iterator[Batch], goes_on: bool) -> None:
         """Stack the teachers' heads on a trunk, on scales of its own from some batches, or go on with the
-        hidden units that it has of them. Each has an equal say, and the network hears all, in place.
+        hidden units that it has of them. Each has an equal say of windows, and the network hears all, in place.
         """
         _attentive(pupil)
         self._even(batches)
@@ -84,18 +83,19 @@ class EncoderTeacher:
 
     @torch.no_grad()
     def _even(self, batches: Iterator[Batch]) -> None:
-        """Bring the logits of all teachers to one spread over some batches, in place."""
-        found: list[list[list[Tensor]]] = [[[], []] for _ in self.networks]  # windows and frames of each
-        for _ in range(SCALE_BATCHES):
-            clean = _clean(next(batches))
-            for network, kinds in zip(self.networks, found, strict=True):
-                for kind, logits in zip(kinds, network.head(network.states(clean)), strict=False):
-                    kind.append(logits)
-        spreads = torch.tensor([[float(torch.cat(kind).std()) for kind in kinds] for kinds in found])
-        for network, factors in zip(self.networks, spreads.mean(dim=0) / spreads, strict=True):
-            for part, factor in zip((network.head.window, network.head.frame), factors, strict=True):
-                for weights in part[-1].parameters():
-                    weights.mul_(factor)
+        """Bring the window logits of all teachers to one spread over some batches, in place. Frames keep
+        theirs: who learnt from whole clips alone has little to say of them.
+        """
+        heard = [_clean(next(batches)) for _ in range(SCALE_BATCHES)]
+        spreads = torch.stack(
+            [
+                torch.cat([network.head(network.states(clean))[0] for clean in heard]).std()
+                for network in self.networks
+            ]
+        )
+        for network, factor in zip(self.networks, spreads.mean() / spreads, strict=True):
+            for weights in network.head.window[-1].parameters():
+                weights.mul_(factor)
 
     def losses(self, pupil: EncoderNet, batch: Batch) -> dict[str, Tensor]:
         """How far a network is off what the teachers say of the clean clips: mean squares, by the variance of
@@ -119,15 +119,13 @@ class EncoderTeacher:
         }
 
 
-def taught(
-    pupil: nn.Module, runs: Sequence[str], config: TrainConfig, batches: Iterator[Batch], goes_on: bool
-) -> Lesson:
+def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch], goes_on: bool) -> Lesson:
     """What the networks of runs have to teach one, which is made ready for it in place, or goes on with what
-    it was taught. All judge the windows of its configuration.
+    it was taught.
 
     Raises ValueError where their kinds or shapes do not fit.
     """
-    networks = [network_of(checkpoint(run), **config.windows) for run in runs]
+    networks = [network_of(checkpoint(run)) for run in runs]
     cnns = [network for network in networks if isinstance(network, ResCnn)]
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if isinstance(pupil, ResCnn) and len(cnns) == len(networks) == 1:
@@ -148,9 +146,10 @@ def taught(
 
 def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:
     counts = pupil.frames_per_window, teacher.frames_per_window
-    if counts[0] > counts[1]:
+    if pupil.window_samples != teacher.window_samples or counts[0] > counts[1]:
         raise ValueError(
-            f"The rescnn has {counts[0]} frames a window, its teacher {counts[1]}; it needs as many or more."
+            f"The rescnn has {counts[0]} frames a window of {pupil.window_samples} samples, its teacher "
+            f"{counts[1]} of {teacher.window_samples}; a teacher has as many or more, of the same window."
         )
 
 
@@ -162,11 +161,13 @@ def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
             f"say --set hidden={units}."
         )
     for teacher in teachers:
-        own, theirs = ((len(net.trunk.layers), net.trunk.size) for net in (pupil, teacher))
-        if own[1] != theirs[1] or own[0] < theirs[0]:
+        own, theirs = ((net.window_samples, net.trunk.size) for net in (pupil, teacher))
+        layers = len(pupil.trunk.layers), len(teacher.trunk.layers)
+        if own != theirs or layers[0] < layers[1]:
             raise ValueError(
-                f"A teacher has {theirs[0]} layers of Whisper-{theirs[1]}, the network {own[0]} of "
-                f"Whisper-{own[1]}; it needs the same Whisper, and no fewer layers."
+                f"A teacher has windows of {theirs[0]} samples, {layers[1]} layers of Whisper-{theirs[1]}, "
+                f"the network {own[0]}, {layers[0]} of Whisper-{own[1]}; it needs the same, and no fewer "
+                "layers."
             )
 
 

@@ -12,10 +12,10 @@ from bench.plan import Bench
 from bench.recipes import OURS
 from bench.stats import Goal, spread
 from serving.audio import stream
-from serving.chunking import chunks
+from serving.chunking import calls, chunks
 from serving.decoder import DecoderProcess
 from serving.detection import detect
-from serving.detector import INPUT, Detector, windows_a_call
+from serving.detector import Detector, windows_a_call
 from serving.quality import QualityMeter
 from serving.uploads import digest
 from serving.verdict import decide
@@ -51,14 +51,15 @@ def _stages(bench: Bench, detector: Detector, path: Path) -> dict[str, float]:
     manifest = detector.manifest
     scores = detector.score(blocks)
     most = windows_a_call(manifest)
-    pieces = list(chunks(blocks, manifest.window_samples, manifest.hop_samples, most))
+    window, hop = manifest.window_samples, manifest.hop_samples
+    work = list(calls(chunks(blocks, window, hop, most), window, hop, most))
 
     def cut() -> None:
-        list(chunks(blocks, manifest.window_samples, manifest.hop_samples, most))
+        list(chunks(blocks, window, hop, most))
 
     def network() -> None:
-        for piece in pieces:
-            detector._session.run(detector._outputs, {INPUT: piece.samples[None]})
+        for call in work:
+            detector._run(call)
 
     def judge() -> None:
         meter = QualityMeter()

@@ -17,7 +17,7 @@ from serving.audio import SAMPLE_RATE, stream
 from serving.detection import detect
 from serving.detector import Detector, windows_a_call
 from serving.models import BUNDLE
-from tests.serving.conftest import HOP, WINDOW, encode, noise
+from tests.serving.conftest import FRAME, HOP, MANIFEST, WINDOW, encode, loudness_llr, noise, write_model
 from training import models
 from training.config import PRESETS
 
@@ -63,6 +63,26 @@ def test_a_clip_takes_one_call_a_chunk_and_one_for_its_tail(
     tail = windows - whole
     assert tail in (0, 1)
     assert counting.calls == -(-whole // windows_a_call(detector.manifest)) + tail
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(1.0, 1), (4.0, 1), (3.3, 1), (4.3, 2), (8.5, 3)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_windows_side_by_side_share_calls_with_the_tail_and_score_as_alone(
+    seconds: float, calls: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most four a call here; each window and frame as the loudness of its own samples."""
+    manifest = replace(MANIFEST, hop_samples=WINDOW, frame_hop_samples=FRAME)
+    opened = Detector.open(write_model(tmp_path / "side.onnx", manifest), threads)
+    counting = Counting(opened._session)
+    monkeypatch.setattr(opened, "_session", counting)
+    clip = noise(seconds) * np.linspace(0.1, 2, round(seconds * SAMPLE_RATE), dtype=np.float32)
+    scores = opened.score([clip], max_windows=4)
+    assert counting.calls == calls
+    alone = [loudness_llr(clip[start : start + WINDOW]) for start in scores.window_starts]
+    np.testing.assert_allclose(scores.window_llr, alone, atol=1e-4)
+    assert scores.window_starts[-1] + WINDOW == len(clip)
+    frames = [loudness_llr(clip[start : start + FRAME]) for start in range(0, len(clip), FRAME)]
+    np.testing.assert_allclose(scores.frame_llr, frames, atol=1e-3)
 
 
 def test_overlap_is_computed_once_within_a_chunk(detector: Detector, counting: Counting) -> None:

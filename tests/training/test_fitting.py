@@ -66,7 +66,7 @@ def test_the_epoch_that_was_asked_for_is_left(
 
     stand_ins = {
         "checkpoint": lambda run: {"config": {}},
-        "network_of": lambda content, **_: network,
+        "network_of": lambda content: network,
         "pool": lambda *_: None,
         "geometry": lambda *_: (1, 0, 0),
         "Batches": lambda *_, **__: None,
@@ -86,7 +86,7 @@ def lent(monkeypatch: pytest.MonkeyPatch, architecture: str) -> torch.nn.Module:
     """The network that every run holds from now on, with random weights."""
     lender = models.build(PRESETS[architecture].as_dict()).network
     monkeypatch.setattr(fitting, "checkpoint", lambda run: {"config": PRESETS[architecture].as_dict()})
-    monkeypatch.setattr(fitting, "network_of", lambda content, **_: lender)
+    monkeypatch.setattr(fitting, "network_of", lambda content: lender)
     monkeypatch.setattr(
         fitting.models, "initialised", lambda config: models.build(config)
     )  # without Whisper's weights, which tests don't have
@@ -155,7 +155,7 @@ def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.Mo
     assert isinstance(network, EncoderNet)
     before = {name: weights.clone() for name, weights in network.trunk.named_parameters()}
     spoof = torch.tensor([0.0, 1.0])
-    batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, spoof[:, None].expand(2, 50), torch.ones(2, 50))
+    batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, spoof[:, None].expand(2, 48), torch.ones(2, 48))
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     lesson = partial(losses, network, config=config)
     epoch(

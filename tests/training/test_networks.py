@@ -7,7 +7,7 @@ import torch
 
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
-from training.heads import MOST_MAGNIFIED, Head, Standardise, over_time
+from training.heads import MOST_MAGNIFIED, Head, Standardise
 from training.models import Detector, build
 
 TOLERANCE = 1e-4
@@ -126,25 +126,7 @@ def test_layers_past_the_full_rate_see_half_the_tokens(full_rate: int) -> None:
     with torch.no_grad():
         states = encoder.states(torch.randn(1, ENCODER_WINDOW))
     halved = config["layers"] if full_rate < 0 else full_rate
-    assert [state.shape[1] for state in states] == [100] * (1 + halved) + [50] * (config["layers"] - halved)
-
-
-def test_a_trunk_of_longer_windows_keeps_the_places_it_was_told_and_has_whispers_beyond() -> None:
-    config = TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW, size="tiny").as_dict()
-    shorter = build(config | {"window_samples": 25_600, "hop_samples": 25_600})
-    torch.nn.init.normal_(shorter.get_parameter("network.encoder.trunk.position"))
-    longer = build(config)
-    fresh = longer.get_parameter("network.encoder.trunk.position").detach().clone()
-    longer.load_state_dict(shorter.state_dict())
-    found = longer.get_parameter("network.encoder.trunk.position")
-    assert torch.equal(found[:80], shorter.get_parameter("network.encoder.trunk.position"))
-    assert torch.equal(found[80:], fresh[80:]) and len(found) == 100
-
-
-@pytest.mark.parametrize("tokens", [7, 48, 50, 96, 100])
-def test_a_mean_over_any_number_of_tokens_is_their_mean(tokens: int) -> None:
-    states = torch.randn(3, tokens, 5)
-    assert torch.allclose(over_time(states), states.mean(dim=1), atol=1e-6)
+    assert [state.shape[1] for state in states] == [96] * (1 + halved) + [48] * (config["layers"] - halved)
 
 
 def test_statistics_are_means_then_deviations_of_every_state() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training import models
-from training.config import ENCODER_WINDOW, PRESETS
+from training.config import PRESETS
 from training.encoder import EncoderNet
 from training.soup import common_shape, mean, side_by_side
 
@@ -24,7 +24,7 @@ def test_every_weight_is_the_mean_and_counters_stay_whole() -> None:
 
 
 def test_copies_of_one_network_are_that_network() -> None:
-    waveform = torch.randn(1, ENCODER_WINDOW) * 0.1
+    waveform = torch.randn(1, 30_720) * 0.1
     with torch.no_grad():
         alone, together = network(1)(waveform)[0], mean([network(1), network(1)])(waveform)[0]
     assert torch.allclose(alone, together, atol=1e-6)

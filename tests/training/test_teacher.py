@@ -137,17 +137,15 @@ def test_a_slim_network_comes_nearer_and_keeps_the_teachers_way_to_logits() -> N
         assert all(torch.equal(own[key], theirs[key]) for key in theirs)
 
 
-def test_teachers_have_an_equal_say() -> None:
-    """Whatever the size of their logits, for windows and for frames."""
+def test_teachers_have_an_equal_say_of_windows() -> None:
+    """Whatever the size of their logits; those of frames keep theirs."""
     quiet, loud = encoder(TINY, 0), encoder(TINY, 1)
     for part in (loud.head.window, loud.head.frame):
         part[-1].weight.data *= 20
-    pupil = encoder(replace(TINY, hidden=32), 2)
-    EncoderTeacher([quiet, loud]).instruct(pupil, heard(), goes_on=False)
+    EncoderTeacher([quiet, loud]).instruct(encoder(replace(TINY, hidden=32), 2), heard(), goes_on=False)
     with torch.no_grad():
-        windows, frames = zip(*(network(noise(0)) for network in (quiet, loud)), strict=True)
-    for kind in (windows, frames):
-        assert abs(float(kind[0].std() / kind[1].std()) - 1) < 0.1
+        spreads = [[float(kind.std()) for kind in network(noise(0))] for network in (quiet, loud)]
+    assert abs(spreads[1][0] / spreads[0][0] - 1) < 0.1 and spreads[1][1] / spreads[0][1] > 5
 
 
 @pytest.mark.parametrize("statistics", [3, 2])
@@ -194,7 +192,7 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
         (TrainConfig(width="slim"), ["cnn", "cnn"], "ResCnn, ResCnn"),
         (TINY, ["cnn", "encoder"], "ResCnn, EncoderNet"),
         (TINY, ["encoder", "encoder"], "hidden=32"),
-        (TrainConfig(), ["slim"], "has 36 frames a window"),
+        (TrainConfig(), ["slim"], "has 34 frames a window"),
         (TINY, ["deep"], "3 layers of Whisper-tiny"),
         (replace(TINY, size="base"), ["encoder"], "2 of Whisper-base"),
     ],
@@ -209,19 +207,6 @@ def test_teachers_are_of_their_pupils_kind(
         "deep": replace(TINY, layers=3),
     }
     monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
-    monkeypatch.setattr(teacher, "network_of", lambda run, **_: build(made[run].as_dict()).network)
+    monkeypatch.setattr(teacher, "network_of", lambda run: build(made[run].as_dict()).network)
     with pytest.raises(ValueError, match=said):
-        taught(build(pupil.as_dict()).network, runs, pupil, heard(), goes_on=False)
-
-
-@pytest.mark.parametrize("config", [TINY, TrainConfig(width="slim")])
-def test_a_teacher_of_shorter_windows_judges_those_of_its_pupil(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shorter = replace(config, window_samples=30_720, hop_samples=30_720)
-    run = {"config": shorter.as_dict(), "model": build(shorter.as_dict()).state_dict()}
-    monkeypatch.setattr(teacher, "checkpoint", lambda name: run)
-    pupil = build(config.as_dict()).network
-    found = taught(pupil, ["a run"], config, heard(), goes_on=False)(CLEAR)
-    assert pupil.window_samples > shorter.window_samples
-    assert all(torch.isfinite(part) for part in found.values())
+        taught(build(pupil.as_dict()).network, runs, heard(), goes_on=False)
