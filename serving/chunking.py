@@ -1,6 +1,7 @@
 """Blocks of samples of any length -> chunks of whole windows, and the rule for clips below one window."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,19 @@ def chunks(
             drop = max(0, past + step - hop_samples)
             held, past = held[drop:], past + step - drop
     yield from _last_chunks(held, start, past, window_samples, hop_samples)
+
+
+def ends_within(blocks: Iterable[Samples], samples: int) -> tuple[bool, Iterator[Samples]]:
+    """Whether a clip has at most so many samples, and its blocks, of which no more than that are held."""
+    coming = iter(blocks)
+    held: list[Samples] = []
+    count = 0
+    for block in coming:
+        held.append(block)
+        count += len(block)
+        if count > samples:
+            return False, chain(held, coming)
+    return True, iter(held)
 
 
 def windows_in(chunk: Chunk, window_samples: int, hop_samples: int) -> int:

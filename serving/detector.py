@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.chunking import Chunk, Samples, calls, chunks, windows_in
+from serving.chunking import Chunk, Samples, calls, chunks, ends_within, windows_in
 from serving.errors import ModelError
 from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
-# Of one call of the graph: onnxruntime's arena keeps as much as the largest call took, and larger ones leave
-# the caches. Windows side by side gain nothing from more; where they overlap, a call's first window costs
-# most and longer calls pay.
-CALL_SAMPLES, CALL_WINDOWS = 12 * 16_000, 2
+# Of one call of the graph: onnxruntime's arena keeps as much as the largest call took. Where windows overlap,
+# a call's first costs most and longer calls pay. Windows side by side gain a twentieth: a clip that fits goes
+# in one call, a longer one is to take no more memory than it must.
+CALL_SAMPLES, CALL_WINDOWS, WHOLE_CLIP_WINDOWS = 12 * 16_000, 2, 6
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 LLRs = npt.NDArray[np.float32]
@@ -96,8 +96,9 @@ class Detector:
         starts = [np.zeros(0, np.int64)]
         by_window = {name: [np.zeros(0, np.float32)] for name in self._outputs if name != FRAMES}
         frames = FrameTrack(self.manifest.frame_hop_samples)
-        most = max_windows or windows_a_call(self.manifest)
-        work = calls(chunks(seen, window, hop, most), window, hop, most)
+        short, clip = ends_within(seen, WHOLE_CLIP_WINDOWS * window)
+        most = max_windows or windows_a_call(self.manifest, short)
+        work = calls(chunks(clip, window, hop, most), window, hop, most)
         for chunk, outputs in _in_order(self._run, work, self._threads):
             starts.append(chunk.start_sample + hop * np.arange(len(outputs[WINDOWS]), dtype=np.int64))
             for name, parts in by_window.items():
@@ -148,10 +149,12 @@ class Detector:
             )
 
 
-def windows_a_call(manifest: Manifest) -> int:
-    """CALL_WINDOWS side by side; where they overlap, as many as CALL_SAMPLES hold, at least one."""
+def windows_a_call(manifest: Manifest, short: bool) -> int:
+    """Side by side CALL_WINDOWS, or all of a short clip; where they overlap, as many as CALL_SAMPLES hold, at
+    least one.
+    """
     if manifest.hop_samples >= manifest.window_samples:
-        return CALL_WINDOWS
+        return WHOLE_CLIP_WINDOWS if short else CALL_WINDOWS
     return max(1, 1 + (CALL_SAMPLES - manifest.window_samples) // manifest.hop_samples)
 
 

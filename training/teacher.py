@@ -2,9 +2,9 @@
 
 Hidden units say far more of a clip than its label does (Romero et al. 2015, FitNets): the cheaper network
 needs no labels, and gets to where labels alone do not take it. Several encoders teach one: it holds the heads
-of all of them above one trunk, each with an equal say of windows. They hear clips as they are, it what channels and
-codecs leave of them: it learns to judge as if nothing had happened. Of a small CNN that is too much to ask:
-it and its teacher hear the same.
+of all of them above one trunk, each with an equal say of windows. They hear clips as they are, it what
+channels and codecs leave of them: it learns to judge as if nothing had happened. Of a small CNN that is too
+much to ask: it and its teacher hear the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,8 @@ class EncoderTeacher:
 
     def instruct(self, pupil: EncoderNet, batches: Iterator[Batch], goes_on: bool) -> None:
         """Stack the teachers' heads on a trunk, on scales of its own from some batches, or go on with the
-        hidden units that it has of them. Each has an equal say of windows, and the network hears all, in place.
+        hidden units that it has of them. Each has an equal say of windows, and the network hears all, in
+        place.
         """
         _attentive(pupil)
         self._even(batches)

@@ -50,7 +50,7 @@ def _stages(bench: Bench, detector: Detector, path: Path) -> dict[str, float]:
     blocks = list(_blocks(path))
     manifest = detector.manifest
     scores = detector.score(blocks)
-    most = windows_a_call(manifest)
+    most = windows_a_call(manifest, short=True)
     window, hop = manifest.window_samples, manifest.hop_samples
     work = list(calls(chunks(blocks, window, hop, most), window, hop, most))
 

@@ -62,7 +62,7 @@ def test_a_clip_takes_one_call_a_chunk_and_one_for_its_tail(
     whole = 1 + max(0, round(seconds * SAMPLE_RATE) - WINDOW) // HOP
     tail = windows - whole
     assert tail in (0, 1)
-    assert counting.calls == -(-whole // windows_a_call(detector.manifest)) + tail
+    assert counting.calls == -(-whole // windows_a_call(detector.manifest, short=True)) + tail
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(1.0, 1), (4.0, 1), (3.3, 1), (4.3, 2), (8.5, 3)])
@@ -83,6 +83,17 @@ def test_windows_side_by_side_share_calls_with_the_tail_and_score_as_alone(
     assert scores.window_starts[-1] + WINDOW == len(clip)
     frames = [loudness_llr(clip[start : start + FRAME]) for start in range(0, len(clip), FRAME)]
     np.testing.assert_allclose(scores.frame_llr, frames, atol=1e-3)
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.6, 1), (5.2, 1), (6.0, 1), (6.1, 4)])
+def test_a_short_clip_goes_in_one_call_and_a_longer_one_by_two(
+    seconds: float, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Detector.open(write_model(tmp_path / "side.onnx", replace(MANIFEST, hop_samples=WINDOW)))
+    counting = Counting(opened._session)
+    monkeypatch.setattr(opened, "_session", counting)
+    opened.score(blocks(seconds))
+    assert counting.calls == calls
 
 
 def test_overlap_is_computed_once_within_a_chunk(detector: Detector, counting: Counting) -> None:
