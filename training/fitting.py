@@ -133,7 +133,7 @@ def fit(
     batches = loaded(source)
     lesson: Lesson = partial(losses, network, config=config)
     if earlier.teachers:
-        lesson = taught(network, earlier.teachers, batches, goes_on=bool(earlier.start))
+        lesson = taught(network, earlier.teachers, None if earlier.start else batches)
     elif isinstance(network, EncoderNet) and not earlier.start:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())

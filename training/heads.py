@@ -126,18 +126,6 @@ class Head(nn.Module):
         _stack(self.window, windows, self.statistics_scale)
         frames = [(head.frame, head.frame_scale, torch.arange(head.width // head.figures)) for head in heads]
         _stack(self.frame, frames, self.frame_scale)
-        self.speak(heads)
-
-    @torch.no_grad()
-    def speak(self, heads: Sequence[Head]) -> None:
-        """Give the mean of the logits that these heads have for their hidden units, one after another, in
-        place.
-        """
-        for name in ("window", "frame"):
-            ends = [getattr(head, name)[-1] for head in heads]
-            end = getattr(self, name)[-1]
-            end.weight.copy_(torch.cat([each.weight for each in ends], dim=1) / len(ends))
-            end.bias.copy_(torch.stack([each.bias for each in ends]).mean(dim=0))
 
 
 def _places(head: Head, whole: Head) -> Tensor:
@@ -153,14 +141,17 @@ def _stack(
     """The parts' hidden units one after another, their first layers fitted to one scale, of which each knows
     the places it is given, in the order of its own.
     """
-    first = next(layer for layer in target if isinstance(layer, nn.Linear))
-    weights, biases = [], []
+    first, second = (layer for layer in target if isinstance(layer, nn.Linear))
+    weights, biases, ends = [], [], []
     for part, own, told in parts:
-        down = next(layer for layer in part if isinstance(layer, nn.Linear))
+        down, up = (layer for layer in part if isinstance(layer, nn.Linear))
         known = down.weight[:, : len(told)] / own.deviation[: len(told)]
         weight = torch.zeros(down.out_features, first.in_features)
         weight[:, told] = known * scale.deviation[told]
         weights.append(weight)
         biases.append(down.bias + known @ (scale.mean[told] - own.mean[: len(told)]))
+        ends.append(up)
     first.weight.copy_(torch.cat(weights))
     first.bias.copy_(torch.cat(biases))
+    second.weight.copy_(torch.cat([end.weight for end in ends], dim=1) / len(ends))
+    second.bias.copy_(torch.stack([end.bias for end in ends]).mean(dim=0))

@@ -2,9 +2,9 @@
 
 Hidden units say far more of a clip than its label does (Romero et al. 2015, FitNets): the cheaper network
 needs no labels, and gets to where labels alone do not take it. Several encoders teach one: it holds the heads
-of all of them above one trunk, each with an equal say of windows. They hear clips as they are, it what
-channels and codecs leave of them: it learns to judge as if nothing had happened. Of a small CNN that is too
-much to ask: it and its teacher hear the same.
+of all of them above one trunk. They hear clips as they are, it what channels and codecs leave of them: it
+learns to judge as if nothing had happened. Of a small CNN that is too much to ask: it and its teacher hear
+the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,44 +66,24 @@ class EncoderTeacher:
             _attentive(network)
             Half(network)
 
-    def instruct(self, pupil: EncoderNet, batches: Iterator[Batch], goes_on: bool) -> None:
-        """Stack the teachers' heads on a trunk, on scales of its own from some batches, or go on with the
-        hidden units that it has of them. Each has an equal say of windows, and the network hears all, in
-        place.
+    def instruct(self, pupil: EncoderNet, batches: Iterator[Batch] | None) -> None:
+        """Stack the teachers' heads on a trunk, on scales of its own from some batches; without any go on
+        with the head that is there. Make the network hear all, in place.
         """
         _attentive(pupil)
-        self._even(batches)
-        heads = [network.head for network in self.networks]
-        if goes_on:
-            pupil.head.speak(heads)
-        else:
+        if batches is not None:
             measured(pupil, batches, SCALE_BATCHES)
-            pupil.head.stack(heads)
+            pupil.head.stack([network.head for network in self.networks])
         for part in (pupil.head.window, pupil.head.frame):
             part[-1].requires_grad_(False)
-
-    @torch.no_grad()
-    def _even(self, batches: Iterator[Batch]) -> None:
-        """Bring the window logits of all teachers to one spread over some batches, in place. Frames keep
-        theirs: who learnt from whole clips alone has little to say of them.
-        """
-        heard = [_clean(next(batches)) for _ in range(SCALE_BATCHES)]
-        spreads = torch.stack(
-            [
-                torch.cat([network.head(network.states(clean))[0] for clean in heard]).std()
-                for network in self.networks
-            ]
-        )
-        for network, factor in zip(self.networks, spreads.mean() / spreads, strict=True):
-            for weights in network.head.window[-1].parameters():
-                weights.mul_(factor)
 
     def losses(self, pupil: EncoderNet, batch: Batch) -> dict[str, Tensor]:
         """How far a network is off what the teachers say of the clean clips: mean squares, by the variance of
         what is said.
         """
-        clean = _clean(batch)
-        told = [network.head.hidden(network.states(clean)) for network in self.networks]
+        if batch.clean is None:
+            raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
+        told = [network.head.hidden(network.states(batch.clean)) for network in self.networks]
         found = pupil.head.hidden(pupil.states(batch.waveform))
         off = []
         for index in range(2):  # windows, frames
@@ -120,9 +100,9 @@ class EncoderTeacher:
         }
 
 
-def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch], goes_on: bool) -> Lesson:
-    """What the networks of runs have to teach one, which is made ready for it in place, or goes on with what
-    it was taught.
+def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None) -> Lesson:
+    """What the networks of runs have to teach one, which is made ready for it in place; without batches it
+    goes on with the head that it has.
 
     Raises ValueError where their kinds or shapes do not fit.
     """
@@ -137,7 +117,7 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch], goes
     if isinstance(pupil, EncoderNet) and len(encoders) == len(networks):
         _check_encoders(pupil, encoders)
         several = EncoderTeacher(encoders)
-        several.instruct(pupil, batches, goes_on)
+        several.instruct(pupil, batches)
         return partial(several.losses, pupil)
     kinds = ", ".join(type(network).__name__ for network in networks)
     raise ValueError(
@@ -170,12 +150,6 @@ def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
                 f"the network {own[0]}, {layers[0]} of Whisper-{own[1]}; it needs the same, and no fewer "
                 "layers."
             )
-
-
-def _clean(batch: Batch) -> Tensor:
-    if batch.clean is None:
-        raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
-    return batch.clean
 
 
 def _attentive(network: ResCnn | EncoderNet) -> None:
