@@ -1,6 +1,7 @@
 """Blocks of 16 kHz samples -> one calibrated LLR a window, by one ONNX graph with its manifest inside."""
 
 import hashlib
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -93,21 +94,22 @@ class Detector:
         """
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
         seen = _Counter(blocks)
-        starts = [np.zeros(0, np.int64)]
-        by_window = {name: [np.zeros(0, np.float32)] for name in self._outputs if name != FRAMES}
+        starts, by_window = array("q"), {name: array("f") for name in self._outputs if name != FRAMES}
         frames = FrameTrack(self.manifest.frame_hop_samples)
         short, clip = ends_within(seen, WHOLE_CLIP_WINDOWS * window)
         most = max_windows or windows_a_call(self.manifest, short)
         work = calls(chunks(clip, window, hop, most), window, hop, most)
         for chunk, outputs in _in_order(self._run, work, self._threads):
-            starts.append(chunk.start_sample + hop * np.arange(len(outputs[WINDOWS]), dtype=np.int64))
-            for name, parts in by_window.items():
-                parts.append(outputs[name])
+            starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
+            for name, row in by_window.items():
+                row.frombytes(outputs[name].tobytes())
             if FRAMES in outputs:
                 frames.add(chunk.start_sample, outputs[FRAMES])
-        joined = {name: np.concatenate(parts) for name, parts in by_window.items()}
+        joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
         frame_llr = frames.joined(seen.total) if FRAMES in self._outputs else None
-        return Scores(np.concatenate(starts), joined[WINDOWS], frame_llr, seen.total, joined.get(NOVELTY))
+        return Scores(
+            np.frombuffer(starts, np.int64), joined[WINDOWS], frame_llr, seen.total, joined.get(NOVELTY)
+        )
 
     def _run(self, call: list[Chunk]) -> list[Outputs]:
         """Chunks -> what the graph says of each by name, (windows,) or (frames,), checked.
@@ -195,22 +197,18 @@ class FrameTrack:
 
     def __init__(self, frame_hop: int) -> None:
         self._frame_hop = frame_hop
-        self._parts: list[LLRs] = [np.zeros(0, np.float32)]
-        self._count = 0
+        self._row = array("f")  # in one piece: a list of five hours' chunks takes several times as much
 
     def add(self, start_sample: int, frames: LLRs) -> None:
         # The last chunk may start between two frames: half a frame is the most that rounding moves it.
         first = round(start_sample / self._frame_hop)
-        if first > self._count:  # windows further apart than they are long leave a gap that says nothing
-            self._parts.append(np.zeros(first - self._count, np.float32))
-            self._count = first
-        new = frames[self._count - first :]
-        self._parts.append(new)
-        self._count += len(new)
+        # Windows further apart than they are long leave a gap that says nothing.
+        self._row.extend([0.0] * max(0, first - len(self._row)))
+        self._row.frombytes(frames[len(self._row) - first :].tobytes())
 
     def joined(self, total_samples: int) -> LLRs:
         """(F,), without the frames of a short clip's repetitions."""
-        return np.concatenate(self._parts)[: -(-total_samples // self._frame_hop)]
+        return np.frombuffer(self._row, np.float32)[: -(-total_samples // self._frame_hop)]
 
 
 def _read(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:
