@@ -1,7 +1,7 @@
 """Blocks of samples of any length -> chunks of whole windows, and the rule for clips below one window."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -47,16 +47,22 @@ def chunks(
 
 
 def ends_within(blocks: Iterable[Samples], samples: int) -> tuple[bool, Iterator[Samples]]:
-    """Whether a clip has at most so many samples, and its blocks, of which no more than that are held."""
+    """Whether a clip has at most so many samples, and its blocks. Held are no more than that and the block
+    that goes beyond, until they are asked for.
+    """
     coming = iter(blocks)
-    held: list[Samples] = []
+    held: deque[Samples] = deque()
     count = 0
-    for block in coming:
+    while count <= samples and (block := next(coming, None)) is not None:
         held.append(block)
         count += len(block)
-        if count > samples:
-            return False, chain(held, coming)
-    return True, iter(held)
+    return count <= samples, _after(held, coming)
+
+
+def _after(held: deque[Samples], coming: Iterator[Samples]) -> Iterator[Samples]:
+    while held:
+        yield held.popleft()
+    yield from coming
 
 
 def windows_in(chunk: Chunk, window_samples: int, hop_samples: int) -> int:
@@ -68,7 +74,8 @@ def calls(
     pieces: Iterable[Chunk], window_samples: int, hop_samples: int, max_windows: int
 ) -> Iterator[list[Chunk]]:
     """Chunks -> those that go into one call of the graph: one, or where windows lie side by side as many as
-    hold at most `max_windows`, so that a clip's last window, off the grid, needs no call of its own.
+    hold at most `max_windows`: a clip's last window, off the grid, needs no call of its own where there is
+    room.
     """
     held: list[Chunk] = []
     count = 0

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from serving.chunking import Chunk, Samples, calls, chunks, ends_within, windows_in
 from serving.errors import ModelError
+from serving.frames import FrameTrack
 from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
 # Of one call of the graph: onnxruntime's arena keeps as much as the largest call took. Where windows overlap,
 # a call's first costs most and longer calls pay. Windows side by side gain a twentieth: a clip that fits goes
-# in one call, a longer one is to take no more memory than it must.
+# in one call, a longer one on its own, as scripts score it, is to take no more memory than it must.
 CALL_SAMPLES, CALL_WINDOWS, WHOLE_CLIP_WINDOWS = 12 * 16_000, 2, 6
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
@@ -45,7 +46,7 @@ class Scores:
 
 
 class Detector:
-    """A model that is open. `score` may be called from several threads; each costs memory for its chunk."""
+    """A model that is open. `score` may be called from several threads; each costs memory for its call."""
 
     def __init__(
         self, session: Any, manifest: Manifest, sha256: str, size: int, path: Path, threads: int = 1
@@ -64,8 +65,8 @@ class Detector:
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
         """Read, check and warm a model file. Raises ModelError with what was found and what to do.
 
-        `threads` chunks of a clip are scored at a time, each by one thread: threads that share a chunk wait
-        for each other.
+        `threads` calls of the graph run at a time for one clip, each by one thread: threads that share a call
+        wait for each other.
         """
         # Not at the top: importing it starts a thread, and a process forked after that hangs when it exits.
         import onnxruntime
@@ -97,12 +98,12 @@ class Detector:
         starts, by_window = array("q"), {name: array("f") for name in self._outputs if name != FRAMES}
         frames = FrameTrack(self.manifest.frame_hop_samples)
         short, clip = ends_within(seen, WHOLE_CLIP_WINDOWS * window)
-        most = max_windows or windows_a_call(self.manifest, short)
+        most = max_windows or windows_a_call(self.manifest, short and self._threads == 1)
         work = calls(chunks(clip, window, hop, most), window, hop, most)
         for chunk, outputs in _in_order(self._run, work, self._threads):
             starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
             for name, row in by_window.items():
-                row.frombytes(outputs[name].tobytes())
+                row.frombytes(outputs[name].astype(np.float32, copy=False).tobytes())
             if FRAMES in outputs:
                 frames.add(chunk.start_sample, outputs[FRAMES])
         joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
@@ -116,39 +117,55 @@ class Detector:
 
         Several are whole windows side by side: each window is a row of the batch.
         """
-        window, hop = self.manifest.window_samples, self.manifest.hop_samples
-        counts = [windows_in(chunk, window, hop) for chunk in call]
-        waveform = np.concatenate([chunk.samples for chunk in call]) if len(call) > 1 else call[0].samples
-        rows = waveform.reshape(-1, window) if len(call) > 1 else waveform[None]
+        rows = rows_of(call, self.manifest.window_samples)
+        counts = [
+            windows_in(chunk, self.manifest.window_samples, self.manifest.hop_samples) for chunk in call
+        ]
         try:
             found = self._session.run(self._outputs, {INPUT: rows})
         except Exception as error:  # as above: onnxruntime's own
             raise ModelError(
-                f"The graph fails on {len(waveform)} samples: {error}. Export the model again."
+                f"The graph fails on {rows.size} samples: {error}. Export the model again."
             ) from None
         outputs = {name: values.ravel() for name, values in zip(self._outputs, found, strict=True)}
-        if len(outputs[WINDOWS]) != sum(counts):
+        windows = len(outputs[WINDOWS])
+        if windows != sum(counts) or (len(call) > 1 and any(len(v) % windows for v in outputs.values())):
             raise ModelError(
-                f"The graph gave {len(outputs[WINDOWS])} windows for {len(waveform)} samples, "
+                f"The graph gave {windows} windows for {rows.size} samples, "
                 f"its manifest says {sum(counts)}. Export the model again."
             )
         if not all(np.isfinite(values).all() for values in found):
             raise ModelError(f"The graph gave a score that is not finite at sample {call[0].start_sample}.")
-        ends = np.cumsum(counts)[:-1]
-        parts = {name: np.split(v, ends * (len(v) // sum(counts))) for name, v in outputs.items()}
-        return [{name: values[index] for name, values in parts.items()} for index in range(len(call))]
+        return _by_chunk(outputs, counts)
 
     def _warm(self) -> None:
         """Score a little noise: proves shapes, finiteness and that a window ignores its neighbours."""
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
         noise = np.random.default_rng(0).normal(0, 0.05, window + 2 * hop).astype(np.float32)
-        together = self._run([Chunk(0, noise)])[0][WINDOWS]
-        alone = self._run([Chunk(0, noise[hop : hop + window])])[0][WINDOWS]
-        if abs(float(together[1] - alone[0])) > NEIGHBOUR_TOLERANCE:
-            raise ModelError(
-                f"A window scores {alone[0]:.4f} alone and {together[1]:.4f} inside a clip. "
-                "Export the model again."
-            )
+        second = Chunk(hop, noise[hop : hop + window])
+        alone = float(self._run([second])[0][WINDOWS][0])
+        together = [float(self._run([Chunk(0, noise)])[0][WINDOWS][1])]
+        if hop == window:
+            together.append(float(self._run([Chunk(0, noise[:window]), second])[1][WINDOWS][0]))
+        for llr in together:
+            if abs(llr - alone) > NEIGHBOUR_TOLERANCE:
+                raise ModelError(
+                    f"A window scores {alone:.4f} alone and {llr:.4f} beside others. Export the model again."
+                )
+
+
+def rows_of(call: list[Chunk], window_samples: int) -> Samples:
+    """Chunks -> the graph's input: one as it is, (1, N), several window by window, (windows, window)."""
+    if len(call) == 1:
+        return call[0].samples[None]
+    return np.concatenate([chunk.samples for chunk in call]).reshape(-1, window_samples)
+
+
+def _by_chunk(outputs: Outputs, counts: list[int]) -> list[Outputs]:
+    """Rows over the windows of some chunks -> those of each chunk, of so many windows."""
+    ends = np.cumsum(counts)[:-1]  # of the chunks, in windows
+    parts = {name: np.split(row, ends * (len(row) // sum(counts))) for name, row in outputs.items()}
+    return [{name: rows[index] for name, rows in parts.items()} for index in range(len(counts))]
 
 
 def windows_a_call(manifest: Manifest, short: bool) -> int:
@@ -190,25 +207,6 @@ class _Counter:
         for block in self._blocks:
             self.total += len(block)
             yield block
-
-
-class FrameTrack:
-    """Frames of overlapping chunks -> one row of frames; what two chunks cover is taken from the first."""
-
-    def __init__(self, frame_hop: int) -> None:
-        self._frame_hop = frame_hop
-        self._row = array("f")  # in one piece: a list of five hours' chunks takes several times as much
-
-    def add(self, start_sample: int, frames: LLRs) -> None:
-        # The last chunk may start between two frames: half a frame is the most that rounding moves it.
-        first = round(start_sample / self._frame_hop)
-        # Windows further apart than they are long leave a gap that says nothing.
-        self._row.extend([0.0] * max(0, first - len(self._row)))
-        self._row.frombytes(frames[len(self._row) - first :].tobytes())
-
-    def joined(self, total_samples: int) -> LLRs:
-        """(F,), without the frames of a short clip's repetitions."""
-        return np.frombuffer(self._row, np.float32)[: -(-total_samples // self._frame_hop)]
 
 
 def _read(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:

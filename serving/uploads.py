@@ -128,7 +128,8 @@ def body() -> IO[bytes]:
 
 @contextlib.contextmanager
 def stalls_noticed(within_s: float = STALL_S) -> Iterator[None]:
-    """A client that sends nothing for `within_s` gives its place up: gunicorn itself would wait for ever.
+    """A client that sends nothing for `within_s` gives its place and its connection up: gunicorn itself would
+    wait for ever, and what it has read of a piece is lost.
 
     Raises RequestTimeout.
     """
@@ -142,6 +143,8 @@ def stalls_noticed(within_s: float = STALL_S) -> Iterator[None]:
     except (TimeoutError, ClientDisconnected) as error:  # werkzeug takes one for the other
         if not isinstance(error.__context__ or error, TimeoutError):
             raise
+        with contextlib.suppress(OSError):  # the client may be gone
+            connection.shutdown(socket.SHUT_RD)
         raise RequestTimeout(f"Nothing came for {within_s:g} s. Send the clip again.") from None
     finally:
         connection.settimeout(None)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from serving.chunking import Chunk, chunks
-from serving.detector import FrameTrack
+from serving.frames import FrameTrack
 from training import models
 from training.config import TrainConfig
 from training.pool import VARIANTS, Pool, Selection

@@ -12,10 +12,10 @@ from bench.plan import Bench
 from bench.recipes import OURS
 from bench.stats import Goal, spread
 from serving.audio import stream
-from serving.chunking import calls, chunks
+from serving.chunking import calls, chunks, ends_within
 from serving.decoder import DecoderProcess
 from serving.detection import detect
-from serving.detector import Detector, windows_a_call
+from serving.detector import INPUT, WHOLE_CLIP_WINDOWS, Detector, rows_of, windows_a_call
 from serving.quality import QualityMeter
 from serving.uploads import digest
 from serving.verdict import decide
@@ -50,16 +50,17 @@ def _stages(bench: Bench, detector: Detector, path: Path) -> dict[str, float]:
     blocks = list(_blocks(path))
     manifest = detector.manifest
     scores = detector.score(blocks)
-    most = windows_a_call(manifest, short=True)
     window, hop = manifest.window_samples, manifest.hop_samples
-    work = list(calls(chunks(blocks, window, hop, most), window, hop, most))
+    short, _ = ends_within(blocks, WHOLE_CLIP_WINDOWS * window)
+    most = windows_a_call(manifest, short)
+    inputs = [rows_of(call, window) for call in calls(chunks(blocks, window, hop, most), window, hop, most)]
 
     def cut() -> None:
         list(chunks(blocks, window, hop, most))
 
     def network() -> None:
-        for call in work:
-            detector._run(call)
+        for rows in inputs:
+            detector._session.run(detector._outputs, {INPUT: rows})
 
     def judge() -> None:
         meter = QualityMeter()

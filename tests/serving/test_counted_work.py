@@ -85,11 +85,14 @@ def test_windows_side_by_side_share_calls_with_the_tail_and_score_as_alone(
     np.testing.assert_allclose(scores.frame_llr, frames, atol=1e-3)
 
 
-@pytest.mark.parametrize(("seconds", "calls"), [(0.6, 1), (5.2, 1), (6.0, 1), (6.1, 4)])
-def test_a_short_clip_goes_in_one_call_and_a_longer_one_by_two(
-    seconds: float, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("seconds", "threads", "calls"), [(0.6, 1, 1), (5.2, 1, 1), (6.0, 1, 1), (6.1, 1, 4), (5.2, 2, 3)]
+)
+def test_a_short_clip_goes_in_one_call_and_a_longer_one_or_one_for_two_threads_by_two(
+    seconds: float, threads: int, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Detector.open(write_model(tmp_path / "side.onnx", replace(MANIFEST, hop_samples=WINDOW)))
+    manifest = replace(MANIFEST, hop_samples=WINDOW)
+    opened = Detector.open(write_model(tmp_path / "side.onnx", manifest), threads)
     counting = Counting(opened._session)
     monkeypatch.setattr(opened, "_session", counting)
     opened.score(blocks(seconds))

@@ -71,6 +71,17 @@ def test_score_is_the_same_alone_in_a_chunk_and_inside_a_longer_clip(
         assert alone.window_llr[0] == pytest.approx(llr, abs=1e-4)
 
 
+def test_a_graph_that_takes_one_row_alone_is_found_when_it_is_opened(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "one.onnx", replace(MANIFEST, hop_samples=WINDOW))
+    model = onnx.load(path)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0]
+    batch.ClearField("dim_param")
+    batch.dim_value = 1
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="graph fails on"):
+        Detector.open(path)
+
+
 def test_a_short_clip_is_scored_as_its_repetition(detector: Detector) -> None:
     clip = noise(0.6)
     scores = detector.score([clip])

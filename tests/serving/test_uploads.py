@@ -1,6 +1,7 @@
 """Bodies: how they are fetched, and those that stop coming."""
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
@@ -42,25 +43,36 @@ def test_a_body_is_fetched_in_large_pieces(client: FlaskClient, form: bool) -> N
     assert reader.reads <= len(body) / PIECE_BYTES + 4
 
 
-class Stalled:
-    """A connection and its body: nothing comes after the first bytes."""
+class Connection:
+    """What gunicorn hands on of a socket, as far as it is used."""
 
     timeout: float | None = None
+    shut = False
 
     def settimeout(self, seconds: float | None) -> None:
         self.timeout = seconds
 
-    def read(self, size: int = -1) -> bytes:
-        assert self.timeout  # without one, it would wait for ever
+    def shutdown(self, how: int) -> None:
+        self.shut = True
+
+
+def stalling(connection: Connection) -> Body:
+    """A body of 3000 bytes of which 2000 come."""
+
+    def pieces() -> Iterator[bytes]:
+        yield from (bytes(1000), bytes(1000))
+        assert connection.timeout  # without one, it would wait for ever
         raise TimeoutError("timed out")
+
+    return Body(LengthReader(IterUnreader(pieces()), 3000))
 
 
 @pytest.mark.parametrize("kind", ["audio/wav", "multipart/form-data; boundary=x"])
-def test_a_body_that_stops_coming_is_given_up(client: FlaskClient, kind: str) -> None:
-    body = Stalled()
-    answer = client.post(
-        "/api/detect", content_type=kind,
-        environ_overrides={"gunicorn.socket": body, "wsgi.input": body, "CONTENT_LENGTH": "3000"},
-    )  # fmt: skip
+def test_a_body_that_stops_coming_is_given_up_with_its_connection(client: FlaskClient, kind: str) -> None:
+    """What would still come of it would be taken for the next request."""
+    connection = Connection()
+    stated = {"CONTENT_TYPE": kind, "CONTENT_LENGTH": "3000", "wsgi.input_terminated": True}
+    given = {"gunicorn.socket": connection, "wsgi.input": stalling(connection)}
+    answer = client.post("/api/detect", environ_overrides={**stated, **given})
     assert answer.status_code == 408 and answer.json["error"] == "request_timeout"
-    assert body.timeout is None
+    assert connection.shut and connection.timeout is None

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from serving.detector import FrameTrack
+from serving.frames import FrameTrack
 from training.config import ENCODER_WINDOW, configure
 from training.datasets import Clip, DataError
 from training.models import FRAME_HOP_SAMPLES
