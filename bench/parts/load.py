@@ -73,7 +73,7 @@ def _goals(result: dict[str, Any], turns: dict[str, list[float]]) -> list[dict[s
     if peers:
         best = max(peers, key=lambda name: spread(peers[name]).median)
         ratio = ratios(turns[OURS], peers[best]).median
-        goals.append(Goal(f"Throughput over the best peer's ({best}), 32 connections", 1.5, ratio, "x", True))
+        goals.append(Goal("Throughput over the best peer's, 32 connections", 1.5, ratio, "x", True))
     latency, overload = result["part_load"]["latency_ms"], result["overload"]
     if latency:
         tail = round(latency["p99"] / latency["p50"], 2)
