@@ -65,9 +65,9 @@ def _after(held: deque[Samples], coming: Iterator[Samples]) -> Iterator[Samples]
     yield from coming
 
 
-def windows_in(chunk: Chunk, window_samples: int, hop_samples: int) -> int:
-    """Whole windows that a chunk holds."""
-    return 1 + (len(chunk.samples) - window_samples) // hop_samples
+def windows_in(samples: int, window_samples: int, hop_samples: int) -> int:
+    """Whole windows that so many samples hold, of at least one."""
+    return 1 + (samples - window_samples) // hop_samples
 
 
 def calls(
@@ -77,18 +77,18 @@ def calls(
     hold at most `max_windows`: a clip's last window, off the grid, needs no call of its own where there is
     room.
     """
+    if hop_samples != window_samples:
+        yield from ([piece] for piece in pieces)
+        return
     held: list[Chunk] = []
     count = 0
     for piece in pieces:
-        more = windows_in(piece, window_samples, hop_samples)
+        more = windows_in(len(piece.samples), window_samples, hop_samples)
         if held and count + more > max_windows:
             yield held
             held, count = [], 0
         held.append(piece)
         count += more
-        if count >= max_windows or hop_samples != window_samples:  # nothing can come along: don't hold it
-            yield held
-            held, count = [], 0
     if held:
         yield held
 
@@ -117,7 +117,7 @@ def _last_chunks(held: Samples, start: int, past: int, window: int, hop: int) ->
         return
     covered = start  # end of the windows on the grid, in samples from the clip's start
     if rest >= window:
-        count = 1 + (rest - window) // hop
+        count = windows_in(rest, window, hop)
         covered = start + window + (count - 1) * hop
         yield Chunk(start, held[past : past + covered - start])
     elif start:

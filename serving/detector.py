@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from serving.chunking import Chunk, Samples, calls, chunks, ends_within, windows_in
 from serving.errors import ModelError
-from serving.frames import FrameTrack
+from serving.frames import FrameTrack, LLRs
 from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
@@ -25,7 +25,6 @@ NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the mod
 CALL_SAMPLES, CALL_WINDOWS, WHOLE_CLIP_WINDOWS = 12 * 16_000, 2, 6
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
-LLRs = npt.NDArray[np.float32]
 Outputs = dict[str, LLRs]  # of one chunk, by name
 
 
@@ -93,17 +92,14 @@ class Detector:
 
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
-        window, hop = self.manifest.window_samples, self.manifest.hop_samples
         seen = _Counter(blocks)
         starts, by_window = array("q"), {name: array("f") for name in self._outputs if name != FRAMES}
         frames = FrameTrack(self.manifest.frame_hop_samples)
-        short, clip = ends_within(seen, WHOLE_CLIP_WINDOWS * window)
-        most = max_windows or windows_a_call(self.manifest, short and self._threads == 1)
-        work = calls(chunks(clip, window, hop, most), window, hop, most)
-        for chunk, outputs in _in_order(self._run, work, self._threads):
+        hop = self.manifest.hop_samples
+        for chunk, outputs in _in_order(self._run, self._calls(seen, max_windows), self._threads):
             starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
             for name, row in by_window.items():
-                row.frombytes(outputs[name].astype(np.float32, copy=False).tobytes())
+                row.frombytes(outputs[name].tobytes())
             if FRAMES in outputs:
                 frames.add(chunk.start_sample, outputs[FRAMES])
         joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
@@ -112,22 +108,29 @@ class Detector:
             np.frombuffer(starts, np.int64), joined[WINDOWS], frame_llr, seen.total, joined.get(NOVELTY)
         )
 
+    def _calls(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Iterator[list[Chunk]]:
+        """The chunks of a clip, call by call of the graph."""
+        window, hop = self.manifest.window_samples, self.manifest.hop_samples
+        short, clip = ends_within(blocks, WHOLE_CLIP_WINDOWS * window)
+        most = max_windows or windows_a_call(self.manifest, short and self._threads == 1)
+        return calls(chunks(clip, window, hop, most), window, hop, most)
+
     def _run(self, call: list[Chunk]) -> list[Outputs]:
         """Chunks -> what the graph says of each by name, (windows,) or (frames,), checked.
 
         Several are whole windows side by side: each window is a row of the batch.
         """
-        rows = rows_of(call, self.manifest.window_samples)
-        counts = [
-            windows_in(chunk, self.manifest.window_samples, self.manifest.hop_samples) for chunk in call
-        ]
+        window, hop = self.manifest.window_samples, self.manifest.hop_samples
+        rows = rows_of(call, window)
+        counts = [windows_in(len(chunk.samples), window, hop) for chunk in call]
         try:
             found = self._session.run(self._outputs, {INPUT: rows})
         except Exception as error:  # as above: onnxruntime's own
             raise ModelError(
                 f"The graph fails on {rows.size} samples: {error}. Export the model again."
             ) from None
-        outputs = {name: values.ravel() for name, values in zip(self._outputs, found, strict=True)}
+        flat = (values.ravel().astype(np.float32, copy=False) for values in found)
+        outputs = dict(zip(self._outputs, flat, strict=True))
         windows = len(outputs[WINDOWS])
         if windows != sum(counts) or (len(call) > 1 and any(len(v) % windows for v in outputs.values())):
             raise ModelError(
@@ -174,7 +177,7 @@ def windows_a_call(manifest: Manifest, short: bool) -> int:
     """
     if manifest.hop_samples >= manifest.window_samples:
         return WHOLE_CLIP_WINDOWS if short else CALL_WINDOWS
-    return max(1, 1 + (CALL_SAMPLES - manifest.window_samples) // manifest.hop_samples)
+    return max(1, windows_in(CALL_SAMPLES, manifest.window_samples, manifest.hop_samples))
 
 
 def _in_order(

@@ -143,8 +143,7 @@ def stalls_noticed(within_s: float = STALL_S) -> Iterator[None]:
     except (TimeoutError, ClientDisconnected) as error:  # werkzeug takes one for the other
         if not isinstance(error.__context__ or error, TimeoutError):
             raise
-        with contextlib.suppress(OSError):  # the client may be gone
-            connection.shutdown(socket.SHUT_RD)
+        _read_no_more(connection)
         raise RequestTimeout(f"Nothing came for {within_s:g} s. Send the clip again.") from None
     finally:
         connection.settimeout(None)
@@ -162,6 +161,11 @@ def discard_body() -> None:
             return
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
+        _read_no_more(connection)
+
+
+def _read_no_more(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the client may be gone
         connection.shutdown(socket.SHUT_RD)
 
 

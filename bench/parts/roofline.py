@@ -16,6 +16,7 @@ import onnxruntime
 from bench import flops, peak
 from bench.plan import Bench
 from bench.stats import Goal, spread
+from serving.chunking import windows_in
 from serving.detector import Detector
 
 CLIP_SAMPLES = 160_000
@@ -42,7 +43,7 @@ def run(bench: Bench) -> dict[str, Any]:
         "machine": machine,
         "samples": samples,
         "gflop": round(sum(product.flops for product in products) / 1e9, 4),
-        "windows": 1 + (samples - window) // hop,
+        "windows": windows_in(samples, window, hop),
         "least_ms": round(least_ms, 3),
         "measured_ms": measured_ms,
         "reached_gflops": round(sum(p.flops for p in products) / measured_ms["median"] / 1e6, 1),

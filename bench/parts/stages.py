@@ -12,10 +12,9 @@ from bench.plan import Bench
 from bench.recipes import OURS
 from bench.stats import Goal, spread
 from serving.audio import stream
-from serving.chunking import calls, chunks, ends_within
 from serving.decoder import DecoderProcess
 from serving.detection import detect
-from serving.detector import INPUT, WHOLE_CLIP_WINDOWS, Detector, rows_of, windows_a_call
+from serving.detector import INPUT, Detector, rows_of
 from serving.quality import QualityMeter
 from serving.uploads import digest
 from serving.verdict import decide
@@ -50,13 +49,10 @@ def _stages(bench: Bench, detector: Detector, path: Path) -> dict[str, float]:
     blocks = list(_blocks(path))
     manifest = detector.manifest
     scores = detector.score(blocks)
-    window, hop = manifest.window_samples, manifest.hop_samples
-    short, _ = ends_within(blocks, WHOLE_CLIP_WINDOWS * window)
-    most = windows_a_call(manifest, short)
-    inputs = [rows_of(call, window) for call in calls(chunks(blocks, window, hop, most), window, hop, most)]
+    inputs = [rows_of(call, manifest.window_samples) for call in detector._calls(blocks)]
 
     def cut() -> None:
-        list(chunks(blocks, window, hop, most))
+        list(detector._calls(blocks))
 
     def network() -> None:
         for rows in inputs:
