@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from serving.audio import ClipFacts, Samples
 from serving.detector import Detector
 from serving.quality import LITTLE_SPEECH, Note, Quality, QualityMeter, notes
-from serving.verdict import NO_SPEECH, Stretch, Verdict, decide
+from serving.stretches import Stretches
+from serving.verdict import NO_SPEECH, ConfidenceMap, Verdict, decide
 
 
 class Clip(Protocol):
@@ -19,7 +20,7 @@ class Clip(Protocol):
     def __iter__(self) -> Iterator[Samples]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detection:
     verdict: Verdict
     facts: ClipFacts
@@ -38,7 +39,7 @@ class Detection:
             "duration_s": verdict.duration_s,
             "windows": _listed(verdict.windows),
             "spans": _listed(verdict.spans),
-            "map": verdict.map._asdict(),
+            "map": _columns(verdict.map),
             "clip": {
                 "original_rate_hz": self.facts.original_rate_hz,
                 "channels": self.facts.channels,
@@ -72,7 +73,7 @@ def judge(blocks: Iterable[Samples], detector: Detector) -> tuple[Verdict, Quali
     found = notes(quality, manifest.window_samples / manifest.sample_rate, scores.clip_novelty)
     verdict = decide(scores, manifest)
     if any(note.code == LITTLE_SPEECH for note in found):
-        verdict = replace(verdict, verdict=NO_SPEECH, spans=())
+        verdict = replace(verdict, verdict=NO_SPEECH, spans=Stretches())
     return verdict, quality, found
 
 
@@ -82,8 +83,16 @@ def _measured(blocks: Iterable[Samples], meter: QualityMeter) -> Iterator[Sample
         yield block
 
 
-def _listed(stretches: tuple[Stretch, ...]) -> list[dict[str, float]]:
+def _listed(stretches: Stretches) -> list[dict[str, float]]:
     return [
         {"start_s": start_s, "end_s": end_s, "llr": llr, "probability": probability}
         for start_s, end_s, llr, probability in stretches
     ]
+
+
+def _columns(shown: ConfidenceMap) -> dict[str, Any]:
+    return {
+        "step_s": shown.step_s,
+        "llr": shown.llr.tolist(),
+        "probability": shown.probability.tolist(),
+    }

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from serving.detector import Scores
 from serving.manifest import Manifest
+from serving.stretches import Floats, Stretches
 
 REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
 NO_SPEECH = "no_speech"  # there was nothing to judge, whatever the scores say
@@ -15,35 +16,24 @@ DECIMALS = 6  # of every number that is given out
 MAP_STEP_S = 0.16  # finest step of the confidence map: an hour stays a small answer
 SPAN_LENGTH_S = 10.0  # of the clips that the span threshold is meant for; beyond, it rises
 
-Floats = npt.NDArray[np.float64]
-
-
-class Stretch(NamedTuple):
-    """A window or a span, in seconds from the clip's start."""
-
-    start_s: float
-    end_s: float
-    llr: float
-    probability: float  # of spoof
-
 
 class ConfidenceMap(NamedTuple):
     """Spoof over time on an even grid from the clip's start; the last cell may be cut short by its end."""
 
     step_s: float
-    llr: tuple[float, ...]
-    probability: tuple[float, ...]
+    llr: Floats  # (cells,)
+    probability: Floats  # (cells,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdict:
     verdict: str  # REAL, FAKE, INCONCLUSIVE or NO_SPEECH
     llr: float  # of the clip, natural logarithm, rises with spoof
     probability: float  # sigmoid(llr + prior log-odds), for display
     threshold: float  # LLR
     duration_s: float
-    windows: tuple[Stretch, ...]
-    spans: tuple[Stretch, ...]
+    windows: Stretches
+    spans: Stretches
     map: ConfidenceMap
 
 
@@ -67,7 +57,7 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
         duration_s=round(scores.total_samples / manifest.sample_rate, DECIMALS),
         windows=_stretches(starts, ends, scores.window_llr, manifest),
         spans=spans,
-        map=_map(grid, step_s, manifest),
+        map=ConfidenceMap(step_s, np.round(grid, 3), np.round(probability(grid, manifest), 4)),
     )
 
 
@@ -98,11 +88,12 @@ def _stretches(
     ends: npt.NDArray[np.int64],
     llr: npt.NDArray[np.float32] | Floats,
     manifest: Manifest,
-) -> tuple[Stretch, ...]:
-    """Samples and LLRs, each (K,) -> K stretches; as whole arrays, since an hour has thousands."""
+) -> Stretches:
+    """Samples and LLRs, each (K,) -> K stretches."""
     wide = llr.astype(np.float64)
     columns = (starts / manifest.sample_rate, ends / manifest.sample_rate, wide, probability(wide, manifest))
-    return tuple(map(Stretch._make, zip(*(np.round(c, DECIMALS).tolist() for c in columns), strict=True)))
+    table: Floats = np.column_stack(columns)
+    return Stretches(table.round(DECIMALS))
 
 
 def _grid(cells: Floats, cell_samples: int, manifest: Manifest) -> tuple[Floats, float]:
@@ -114,21 +105,13 @@ def _grid(cells: Floats, cell_samples: int, manifest: Manifest) -> tuple[Floats,
     return llr, group * cell_samples / manifest.sample_rate
 
 
-def _map(llr: Floats, step_s: float, manifest: Manifest) -> ConfidenceMap:
-    """One column after the other: as Python's numbers they take four times the room."""
-    shown = tuple(np.round(llr, 3).tolist())
-    return ConfidenceMap(step_s, shown, tuple(np.round(probability(llr, manifest), 4).tolist()))
-
-
 def _known(cells: Floats) -> Floats:
     """What no window covers, -inf, as 0: it speaks for neither label. A copy only where there is some."""
     finite = np.isfinite(cells)
     return cells if finite.all() else np.where(finite, cells, 0.0)
 
 
-def _spans(
-    cells: Floats, cell_samples: int, total_samples: int, manifest: Manifest, fake: bool
-) -> tuple[Stretch, ...]:
+def _spans(cells: Floats, cell_samples: int, total_samples: int, manifest: Manifest, fake: bool) -> Stretches:
     """Stretches that reach the threshold, as far as their cells stay at `grow` or above.
 
     In a clip that is called fake as a whole, reaching `grow` is enough: what is asked there is only where.

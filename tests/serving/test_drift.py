@@ -16,12 +16,14 @@ from serving.detection import Detection
 from serving.drift import EDGES, Drift, histograms, stability_index, values_of
 from serving.manifest import Manifest
 from serving.quality import Quality
+from serving.stretches import Stretches
 from serving.verdict import ConfidenceMap, Verdict
 from tests.serving.conftest import MANIFEST, encode, noise, write_model
 
 
 def detection(llr: float, bandwidth_hz: float = 7900.0, sha256: str = "a") -> Detection:
-    verdict = Verdict("fake", llr, 0.5, 0.0, 3.0, (), (), ConfidenceMap(0.16, (), ()))
+    shown = ConfidenceMap(0.16, np.zeros(0), np.zeros(0))
+    verdict = Verdict("fake", llr, 0.5, 0.0, 3.0, Stretches(), Stretches(), shown)
     quality = Quality(duration_s=3.0, bandwidth_hz=bandwidth_hz, clipped_share=0.0, speech_share=0.8)
     return Detection(verdict, ClipFacts("WAV", "PCM_16", 16_000, 1, 3.0), quality, (), {"sha256": sha256})
 

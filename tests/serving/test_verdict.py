@@ -9,6 +9,7 @@ import pytest
 
 from serving.detector import Scores
 from serving.manifest import Manifest
+from serving.stretches import Stretches
 from serving.verdict import decide, smooth
 from tests.serving.conftest import FRAME, HOP, MANIFEST, SAMPLE_RATE, WINDOW
 
@@ -73,7 +74,7 @@ def test_a_flagged_stretch_becomes_a_span() -> None:
 
 
 def test_nothing_flagged_gives_no_span_and_all_flagged_one() -> None:
-    assert decide(scores_of([-1.0] * 5), MANIFEST).spans == ()
+    assert decide(scores_of([-1.0] * 5), MANIFEST).spans == Stretches()
     spans = decide(scores_of([1.0] * 5), MANIFEST).spans
     assert [(span.start_s, span.end_s) for span in spans] == [(0.0, 2.0)]
 
