@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.audio import SAMPLE_RATE
+from serving.audio import BLOCK_S, SAMPLE_RATE
 from serving.detector import Detector
 
-BLOCK_SAMPLES = 10 * SAMPLE_RATE  # as a decoded upload arrives
+BLOCK_SAMPLES = BLOCK_S * SAMPLE_RATE  # as a decoded upload arrives
 REPEATS = 3  # the fastest counts: a busy machine slows, nothing speeds up
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from serving.audio import SAMPLE_RATE, Samples
 
 FRAME_SAMPLES = 512  # 32 ms
+PIECE_SAMPLES = 64 * FRAME_SAMPLES  # looked at in one go: larger spectra would take new memory each time
 BAND_FLOOR_DB = -60.0  # below the strongest band: nothing was recorded there
 CLIPPED_AT = 0.99  # of full scale; resampling moves flattened tops a little
 LEVELS_DB = np.arange(-120, 61)  # histogram of frame levels, 1 dB a bin
@@ -48,9 +49,13 @@ class QualityMeter:
         self._taper = np.hanning(FRAME_SAMPLES).astype(np.float32)
 
     def add(self, block: Samples) -> None:
-        self._total += len(block)
-        self._clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED_AT))
-        samples = np.concatenate([self._rest, block]) if len(self._rest) else block
+        for first in range(0, len(block), PIECE_SAMPLES):
+            self._add_piece(block[first : first + PIECE_SAMPLES])
+
+    def _add_piece(self, piece: Samples) -> None:
+        self._total += len(piece)
+        self._clipped += int(np.count_nonzero(np.abs(piece) >= CLIPPED_AT))
+        samples = np.concatenate([self._rest, piece]) if len(self._rest) else piece
         whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
         self._rest = samples[whole:]
         if whole:

@@ -1,5 +1,7 @@
 """Facts of a clip that say how far to trust a verdict."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soxr
@@ -72,3 +74,13 @@ def test_level_changes_nothing_but_clipping() -> None:
 def test_block_lengths_change_nothing() -> None:
     clip = speechlike(5)
     assert measure(clip, 160_000) == measure(clip, 333)
+
+
+def test_memory_does_not_grow_with_a_block() -> None:
+    meter, block = QualityMeter(), noise(60)
+    tracemalloc.start()
+    try:
+        meter.add(block)
+        assert tracemalloc.get_traced_memory()[1] < block.nbytes / 4
+    finally:
+        tracemalloc.stop()
