@@ -8,9 +8,11 @@ Request threads outnumber the queue, so that the refusal can be sent at all.
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 SMOOTHING = 0.2  # of the running mean of service times
@@ -25,26 +27,55 @@ class Overloaded(Exception):
 
 
 class ScoringThreads:
-    """Runs `count` pieces of work at a time; `queue` more may wait, each at most `wait_s`."""
+    """Runs `count` pieces of work at a time; `waiting` more may wait, each at most `wait_s`.
 
-    def __init__(self, count: int, queue: int, wait_s: float) -> None:
-        self._places = threading.BoundedSemaphore(queue + count)
-        self._rounds = queue / count + 1  # of work, until a full queue has been worked off
+    Work is begun in the order it came. Of idle threads the one that was used last takes it: its memory is the
+    warmest, and so is what its core holds of the model.
+    """
+
+    def __init__(self, count: int, waiting: int, wait_s: float) -> None:
+        self._places = threading.BoundedSemaphore(waiting + count)
+        self._rounds = waiting / count + 1  # of work, until a full queue has been worked off
         self._wait_s = wait_s
         self._mean_s = 0.1  # of one piece of work; a guess until the first is done
-        self._executor = ThreadPoolExecutor(count, thread_name_prefix="scoring")
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"scoring-{n}") for n in range(count)]
+        self._lock = threading.Lock()  # of the next two
+        self._idle = list(self._threads)
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
 
     def run(self, work: Callable[[], T]) -> T:
         """The result of `work`, or what it raises. Raises Overloaded before it has started, never after."""
         if not self._places.acquire(blocking=False):
-            raise Overloaded(self._retry_after_s())
+            raise self.refuse()
         try:
-            future = self._executor.submit(self._timed, work)
+            future = self.in_background(partial(self._timed, work))
             if future in wait([future], self._wait_s).not_done and future.cancel():
-                raise Overloaded(self._retry_after_s())
+                raise self.refuse()
             return future.result()
         finally:
             self._places.release()
+
+    def in_background(self, work: Callable[[], T]) -> "Future[T]":
+        """Work whose result nobody waits for, such as starting the decoder, in turn with the clips."""
+        future: Future[T] = Future()
+        with self._lock:
+            self._waiting.append((future, work))
+            thread = self._idle.pop() if self._idle else None
+        if thread is not None:
+            thread.submit(self._work_off, thread)
+        return future
+
+    def _work_off(self, thread: ThreadPoolExecutor) -> None:
+        """What waits, one after another, in this thread, which is idle after that."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._idle.append(thread)
+                    return
+                future, work = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                _settle(future, work)
+            del future, work  # their clip, while the next one is waited for
 
     @property
     def full(self) -> bool:
@@ -55,14 +86,15 @@ class ScoringThreads:
         return not free
 
     def refuse(self) -> Overloaded:
-        return Overloaded(self._retry_after_s())
-
-    def in_background(self, work: Callable[[], T]) -> "Future[T]":
-        """Work of the process itself, such as starting the decoder, in turn with the clips."""
-        return self._executor.submit(work)
+        return Overloaded(max(1, math.ceil(self._mean_s * self._rounds)))
 
     def stop(self) -> None:
-        self._executor.shutdown(cancel_futures=True)
+        """Give up what waits and wait for what runs."""
+        with self._lock:
+            for future, _ in self._waiting:
+                future.cancel()
+        for thread in self._threads:
+            thread.shutdown(cancel_futures=True)
 
     def _timed(self, work: Callable[[], T]) -> T:
         start = time.monotonic()
@@ -71,5 +103,11 @@ class ScoringThreads:
         finally:
             self._mean_s += SMOOTHING * (time.monotonic() - start - self._mean_s)
 
-    def _retry_after_s(self) -> int:
-        return max(1, math.ceil(self._mean_s * self._rounds))
+
+def _settle(future: "Future[T]", work: Callable[[], T]) -> None:
+    try:
+        result = work()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from serving.admission import Overloaded, ScoringThreads
 
 
 def test_results_and_errors_come_through() -> None:
-    scoring = ScoringThreads(1, queue=1, wait_s=5)
+    scoring = ScoringThreads(1, waiting=1, wait_s=5)
     assert scoring.run(lambda: 42) == 42
     with pytest.raises(TimeoutError, match="mine"):
         scoring.run(lambda: (_ for _ in ()).throw(TimeoutError("mine")))
@@ -19,7 +20,7 @@ def test_results_and_errors_come_through() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_as_much_work_is_done_at_a_time_as_there_are_threads(count: int) -> None:
-    scoring = ScoringThreads(count, queue=20, wait_s=5)
+    scoring = ScoringThreads(count, waiting=20, wait_s=5)
     running, most = 0, 0
 
     def work() -> None:
@@ -35,8 +36,27 @@ def test_as_much_work_is_done_at_a_time_as_there_are_threads(count: int) -> None
     scoring.stop()
 
 
+def test_the_thread_that_was_used_last_is_used_next() -> None:
+    scoring = ScoringThreads(3, waiting=1, wait_s=5)
+    assert len({scoring.run(threading.get_ident) for _ in range(9)}) == 1
+    scoring.stop()
+
+
+def test_those_who_wait_are_served_in_the_order_they_came() -> None:
+    scoring = ScoringThreads(1, waiting=8, wait_s=5)
+    release, order = threading.Event(), list[int]()
+    with ThreadPoolExecutor(9) as callers:
+        callers.submit(scoring.run, lambda: release.wait(30))
+        for number in range(8):
+            callers.submit(scoring.run, partial(order.append, number))
+            time.sleep(0.01)
+        release.set()
+    assert order == list(range(8))
+    scoring.stop()
+
+
 def test_what_finds_no_place_is_refused_at_once_and_has_room_later() -> None:
-    scoring = ScoringThreads(1, queue=1, wait_s=5)
+    scoring = ScoringThreads(1, waiting=1, wait_s=5)
     release = threading.Event()
     with ThreadPoolExecutor(3) as callers:
         accepted = [callers.submit(scoring.run, lambda: release.wait(30)) for _ in range(2)]
@@ -55,7 +75,7 @@ def test_what_finds_no_place_is_refused_at_once_and_has_room_later() -> None:
 
 
 def test_what_waits_too_long_is_refused_and_never_run() -> None:
-    scoring = ScoringThreads(1, queue=1, wait_s=0.05)
+    scoring = ScoringThreads(1, waiting=1, wait_s=0.05)
     release, ran = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as callers:
         first = callers.submit(scoring.run, release.wait)
