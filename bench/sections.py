@@ -62,7 +62,7 @@ def _ms(found: dict[str, float]) -> str:
 def _stages(result: dict[str, Any]) -> str:
     formats = result["cpu_ms"]
     rows = [[stage, *(formats[name][stage] for name in formats)] for stage in next(iter(formats.values()))]
-    return table(["CPU ms of a 10 s clip", *formats], rows)
+    return table(["CPU ms of a 10 s clip", *formats], rows) + texts.STAGES
 
 
 def _longaudio(result: dict[str, Any]) -> str:

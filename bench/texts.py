@@ -41,6 +41,13 @@ At {over[rate_per_s]} a second (twice the capacity): {over[accepted]} accepted w
 are scored at a time and 32 wait; the rest is refused at once, with Retry-After.
 """
 
+STAGES = """
+Each stage but the network's is timed by itself, over and over; within a served request it takes longer.
+There, touching new memory costs more than most of this work: the C library gives what a clip's samples
+and spectra took back after each request, and it comes anew page by page. So clips are decoded in blocks
+of 2 s, as small as memory that is kept, and the thread that scored last is the next to score.
+"""
+
 ROOFLINE = """
 One core reaches {machine[gemm_gflops]} GFLOP/s in matrix products, {machine[convolution_gflops]} in
 3x3 convolutions, {machine[int8_gops]} in products of 8-bit integers (best of some sizes, through
