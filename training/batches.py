@@ -25,6 +25,7 @@ FADE_SAMPLES = 160  # 10 ms cross-fade at a join
 SEGMENT_S = (0.3, 1.2)  # length of a spliced-in part
 EVEN_SAMPLES = 64  # a stretch to be resampled is a multiple of it: such Fourier transforms are fast
 SILENCE_DB = -40.0  # below the clip's loudest frame: such frames teach nothing
+JOINED = -1  # kind of what was made of two clips
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Batch:
     spoof: torch.Tensor  # (B,) 0 or 1
     frame_spoof: torch.Tensor  # (B, F)
     frame_weight: torch.Tensor  # (B, F) 0 where the frame is silent
+    kind: torch.Tensor  # (B,) int64, a number for each source of real clips and each generator, or JOINED
     clean: torch.Tensor | None = None  # (B, N) the same clips, crops and joins before any channel or codec
 
 
@@ -72,6 +74,16 @@ def join(base: np.ndarray, insert: np.ndarray, rng: np.random.Generator) -> tupl
     soft = np.convolve(mask, np.ones(FADE_SAMPLES, dtype=np.float32) / FADE_SAMPLES, mode="same")
     level = np.sqrt((np.mean(base**2) + 1e-9) / (np.mean(insert**2) + 1e-9))
     return (base * (1 - soft) + insert * min(level, 10.0) * soft).astype(np.float32), mask
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip of a batch, the fields as there."""
+
+    waveform: np.ndarray  # (N,)
+    spoof: float
+    mask: np.ndarray  # (N,) 1 where it is spoofed
+    kind: int
 
 
 class Batches(IterableDataset[Batch]):
@@ -110,6 +122,10 @@ class Batches(IterableDataset[Batch]):
         both = [i for i in real if clips[i].source in self.held]
         self.both, self.both_weights = np.array(both), _weights([clips[i].source for i in both])
         self.sources = [clip.source for clip in clips]
+        of = {"bonafide": "source", "spoof": "attack"}
+        names = [(clip.label, getattr(clip, of[clip.label])) for clip in (*clips, *twins)]
+        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+        self.kinds = [numbers[name] for name in names]
         made: dict[str, list[int]] = defaultdict(list)
         for offset, twin in enumerate(twins):
             made[twin.path.stem].append(len(clips) + offset)
@@ -150,7 +166,7 @@ class Batches(IterableDataset[Batch]):
         index = self._draw("real", rng)
         return index, int(rng.choice(self.twins[index])) if index in self.twins else self._draw("spoof", rng)
 
-    def _pair(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float, np.ndarray]]:
+    def _pair(self, rng: np.random.Generator) -> list[Item]:
         """A real clip and its partner, cut alike; some as splices: a spoofed part in the real one, or joins
         within each label.
         """
@@ -158,33 +174,41 @@ class Batches(IterableDataset[Batch]):
         seed = int(rng.integers(2**31))
         real, twin = (self._crop(i, np.random.default_rng(seed)) for i in (index, partner))
         none, every = np.zeros(self.window, np.float32), np.ones(self.window, np.float32)
+        first, second = self.kinds[index], self.kinds[partner]
         kind = rng.random()
         if kind < self.composition.splice_share:
             twin, mask = join(
                 real, twin if rng.random() < 0.5 else self._crop(self._draw("spoof", rng), rng), rng
             )
-            return [(real, 0.0, none), (twin, 1.0, mask)]
+            return [Item(real, 0.0, none, first), Item(twin, 1.0, mask, JOINED)]
         if kind < 2 * self.composition.splice_share:
             real, _ = join(real, self._crop(self._draw("real", rng), rng), rng)
             twin, _ = join(twin, self._crop(self._draw("spoof", rng), rng), rng)
-        return [(real, 0.0, none), (twin, 1.0, every)]
+            first = second = JOINED
+        return [Item(real, 0.0, none, first), Item(twin, 1.0, every, second)]
 
     def _batch(self, rng: np.random.Generator) -> Batch:
         items = []
         for _ in range(self.composition.pairs):
             seed = int(rng.integers(2**31))
-            for samples, spoof, mask in self._pair(rng):
-                items.append((channel(samples, np.random.default_rng(seed), self.strength), spoof, mask))
+            for item in self._pair(rng):
+                heard = channel(item.waveform, np.random.default_rng(seed), self.strength)
+                items.append(replace(item, waveform=heard))
         for label, count in (("real", self.composition.real), ("spoof", self.composition.spoof)):
             spoof = float(label == "spoof")
             for _ in range(count):
-                samples = self._crop(self._draw(label, rng), rng)
+                index = self._draw(label, rng)
+                samples = self._crop(index, rng)
                 seed = int(rng.integers(2**31))
-                samples = channel(samples, np.random.default_rng(seed), self.strength)
-                items.append((samples, spoof, np.full(self.window, spoof, np.float32)))
-        waveform, spoofs, masks = (np.stack([np.float32(item[k]) for item in items]) for k in range(3))
+                heard = channel(samples, np.random.default_rng(seed), self.strength)
+                mask = np.full(self.window, spoof, np.float32)
+                items.append(Item(heard, spoof, mask, self.kinds[index]))
+        waveform = np.stack([np.float32(item.waveform) for item in items])
+        masks = np.stack([item.mask for item in items])
+        spoofs = np.array([item.spoof for item in items], np.float32)
+        kinds = np.array([item.kind for item in items], np.int64)
         centres, weight = self._frame_facts(waveform)
-        return Batch(*(torch.from_numpy(a) for a in (waveform, spoofs, masks[:, centres], weight)))
+        return Batch(*map(torch.from_numpy, (waveform, spoofs, masks[:, centres], weight, kinds)))
 
     def _frame_facts(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Middle sample of each frame (F,), and 1 where a frame is not silent (B, F)."""

@@ -10,6 +10,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "size": ("base", "tiny"),
     "width": ("wide", "slim"),
     "statistics": (2, 3),
+    "loss": ("smoothed", "one-class"),
 }
 
 
@@ -37,6 +38,8 @@ class TrainConfig:
     coded_share: float = 0.35  # of clips that went through a random codec
     speed: float = 0.0  # every second clip is played up to this share faster or slower
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
+    probe_kinds: float = 0.0  # weight of naming a clip's source or generator too while the head is fitted
+    loss: str = "smoothed"  # of windows: cross-entropy with smoothed labels, or one-class
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
     trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is, nothing is hidden from it
     untuned: int = 0  # first stages of an encoder that are Whisper's and stay so: convolutions, then layers

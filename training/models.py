@@ -56,6 +56,9 @@ class Detector(nn.Module):
     frames; with an encoder maybe a third output, the windows' novelty.
     """
 
+    window_calibration: Tensor
+    frame_calibration: Tensor
+
     def __init__(self, network: nn.Module, novelty: Novelty | None = None) -> None:
         super().__init__()
         self.network, self.novelty = network, novelty

@@ -14,15 +14,16 @@ from training.config import TrainConfig
 Lesson = Callable[[Batch], dict[str, Tensor]]  # a batch -> the parts of the loss
 WARM_UP = 0.05  # share of all steps
 MARGIN = 2.0  # by which a twin's logit should exceed its original's
+# Of the one-class loss: where real and spoofed logits should end, and how sharply the former's loss does.
+REAL_END, SPOOF_END, SHARP = -0.5, 1.0, 5.0
 
 
 def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
     """The parts of the loss, each a scalar already weighted."""
     window, frame = network(batch.waveform)
     window = window.mean(dim=1)  # (B, W) -> (B,)
-    smooth = batch.spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
     even = torch.where(batch.spoof > 0, 0.5 / batch.spoof.mean(), 0.5 / (1 - batch.spoof).mean())
-    parts = {"window": functional.binary_cross_entropy_with_logits(window, smooth, even)}
+    parts = {"window": (even * told_apart(window, batch.spoof, config)).mean()}
     pairs = window[: 2 * config.pairs].reshape(-1, 2)
     parts["pair"] = config.pair_weight * functional.softplus(MARGIN - (pairs[:, 1] - pairs[:, 0])).mean()
     if frame is not None and config.frame_weight:
@@ -30,6 +31,19 @@ def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, T
         each = functional.binary_cross_entropy_with_logits(frame, smooth, reduction="none")
         parts["frame"] = config.frame_weight * (each * batch.frame_weight).sum() / batch.frame_weight.sum()
     return parts
+
+
+def told_apart(logit: Tensor, spoof: Tensor, config: TrainConfig) -> Tensor:
+    """Logits and labels, (n,) each -> loss (n,): cross-entropy with smoothed labels, or one-class.
+
+    The latter (after Zhang et al. 2021) asks real clips to lie below one end and nothing more, so that they
+    lie close together, and spoofs, which have always other kinds, to lie above another.
+    """
+    if config.loss == "one-class":
+        kept = functional.softplus(SHARP * (logit - REAL_END)) / SHARP
+        return torch.where(spoof > 0, functional.softplus(SPOOF_END - logit), kept)
+    smooth = spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
+    return functional.binary_cross_entropy_with_logits(logit, smooth, reduction="none")
 
 
 def optimiser(network: nn.Module, config: TrainConfig) -> tuple[torch.optim.Optimizer, Any]:

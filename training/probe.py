@@ -6,61 +6,80 @@ them many times.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from training.batches import Batch
+from training.batches import JOINED, Batch
 from training.config import TrainConfig
 from training.encoder import EncoderNet, Half
+from training.heads import HIDDEN
+from training.objective import told_apart
 
 STEPS, BATCH, RATE = 1500, 512, 1e-3
 FRAMES_KEPT = 64  # of each batch, for the scale of single frames
+KINDS_SMOOTHING = 0.1
+
+
+@dataclass(frozen=True)
+class Features:
+    statistics: Tensor  # (n, the head's width) float16
+    spoof: Tensor  # (n,)
+    kind: Tensor  # (n,) as in batches
+    frames: Tensor  # (m, width) some single frames
 
 
 @torch.no_grad()
-def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Statistics (n, the head's width) float16 and labels (n,) of `count` batches, and some single frames (m,
-    width).
-    """
-    statistics, labels, frames = [], [], []
+def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> Features:
+    """Of `count` batches."""
+    statistics, frames, spoof, kind = [], [], [], []
     for _ in tqdm(range(count), desc="features of the frozen trunk", leave=False):
         batch = next(batches)
         states = network.states(batch.waveform)
         statistics.append(network.head.statistics(states).half())
-        labels.append(batch.spoof)
+        spoof.append(batch.spoof)
+        kind.append(batch.kind)
         flat = network.head.framed(states).flatten(0, 1)
         frames.append(flat[torch.randperm(len(flat))[:FRAMES_KEPT]])
-    return torch.cat(statistics), torch.cat(labels), torch.cat(frames)
+    return Features(*map(torch.cat, (statistics, spoof, kind, frames)))
 
 
-def measured(network: EncoderNet, batches: Iterator[Batch], count: int) -> tuple[Tensor, Tensor]:
-    """Set the head's scales in place from `count` batches; their statistics (n, the head's width) float16 and
-    labels (n,).
-    """
+def measured(network: EncoderNet, batches: Iterator[Batch], count: int) -> Features:
+    """Set the head's scales in place from `count` batches, and give what they were set from."""
     network.train()
     Half(network)  # the stand-in computes the features, as in the training that follows
-    statistics, labels, frames = _features(network, batches, count)
-    level = frames.mean(dim=0)
-    network.head.statistics_scale.measure(statistics.float(), level.repeat(network.head.figures))
-    network.head.frame_scale.measure(frames, level)
-    return statistics, labels
+    found = _features(network, batches, count)
+    level = found.frames.mean(dim=0)
+    network.head.statistics_scale.measure(found.statistics.float(), level.repeat(network.head.figures))
+    network.head.frame_scale.measure(found.frames, level)
+    return found
 
 
 def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) -> None:
-    """Fit the head's scales and its window part in place."""
-    statistics, labels = measured(network, batches, config.probe_batches)
+    """Fit the head's scales and its window part in place.
+
+    Its hidden units may have to name each clip's source or generator as well: that way they keep more of what
+    tells kinds apart than two labels ask for, and hold better on kinds that they have not met.
+    """
+    found = measured(network, batches, config.probe_batches)
     head = network.head
-    adam = torch.optim.AdamW(head.window.parameters(), lr=RATE, weight_decay=config.weight_decay)
+    named = nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
+    weights = [*head.window.parameters(), *named.parameters()]
+    adam = torch.optim.AdamW(weights, lr=RATE, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
     bar = tqdm(range(STEPS), desc="probe", leave=False)
     for _ in bar:
-        rows = torch.randint(len(labels), (BATCH,))
-        logit = head.window(head.statistics_scale(statistics[rows].float()))[:, 0]
-        target = labels[rows] * (1 - 2 * config.label_smoothing) + config.label_smoothing
-        loss = functional.binary_cross_entropy_with_logits(logit, target)
+        rows = torch.randint(len(found.spoof), (BATCH,))
+        units = head.window[:HIDDEN](head.statistics_scale(found.statistics[rows].float()))
+        logit = head.window[HIDDEN:](units)[:, 0]
+        loss = told_apart(logit, found.spoof[rows], config).mean()
+        if config.probe_kinds:
+            loss += config.probe_kinds * functional.cross_entropy(
+                named(units), found.kind[rows], ignore_index=JOINED, label_smoothing=KINDS_SMOOTHING
+            )
         adam.zero_grad()
         loss.backward()
         adam.step()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.batches import Batches, Composition, join
+from training.batches import JOINED, Batches, Composition, join
 from training.datasets import Clip
 from training.pool import Part, Pool
 
@@ -61,6 +61,30 @@ def test_a_batch_is_half_real(batches: Batches) -> None:
     batch = next(iter(batches))
     assert batch.spoof.mean() == 0.5
     assert torch.equal(batch.frame_spoof, batch.spoof[:, None].expand(-1, 48))
+
+
+def test_a_batch_names_sources_of_real_clips_and_generators() -> None:
+    """Levels tell the clips of the batch; a source and a generator of one name are two kinds."""
+    named = [("bonafide", "a", "-"), ("bonafide", "b", "-"), ("spoof", "a", "a"), ("spoof", "a", "c")]
+    clips = [Clip(Path(f"{k}.flac"), *one[::2], "unknown", one[1], "train") for k, one in enumerate(named)]
+    levels = np.repeat(np.arange(1, 5) * 4000, WINDOW).astype(np.int16)
+    part = Part(dict.fromkeys(("plain", "coded"), levels), np.arange(5) * WINDOW)
+    composition = Composition(pairs=4, real=6, spoof=6, source_share=0.5, splice_share=0.0)
+    batches = Batches(clips, [], Pool([part]), composition, (WINDOW, 640, 48), 0.0, 1)
+    batch = next(iter(batches))
+    level = (batch.waveform[:, 0] * 32768 / 4000).round().int().tolist()
+    assert set(level) == {1, 2, 3, 4}
+    found = set(zip(level, batch.kind.tolist(), strict=True))
+    assert len(found) == len({kind for _, kind in found}) == 4
+
+
+def test_what_is_made_of_two_clips_has_no_name(batches: Batches) -> None:
+    batches.composition = replace(batches.composition, pairs=8, splice_share=0.5)
+    batch = next(iter(batches))
+    partial = (batch.frame_spoof.mean(dim=1) > 0) & (batch.frame_spoof.mean(dim=1) < 1)
+    assert 1 < partial.sum() < 8  # the other pairs are joined within each label
+    assert (batch.kind[1:16:2] == JOINED).all() and (batch.kind[16:] != JOINED).all()
+    assert torch.equal(batch.kind[:16:2] == JOINED, ~partial[1:16:2])
 
 
 def test_the_same_seed_gives_the_same_batches(batches: Batches) -> None:

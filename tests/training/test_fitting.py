@@ -155,7 +155,8 @@ def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.Mo
     assert isinstance(network, EncoderNet)
     before = {name: weights.clone() for name, weights in network.trunk.named_parameters()}
     spoof = torch.tensor([0.0, 1.0])
-    batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, spoof[:, None].expand(2, 48), torch.ones(2, 48))
+    shape = (spoof[:, None].expand(2, 48), torch.ones(2, 48), spoof.long())
+    batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, *shape)
     average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
     lesson = partial(losses, network, config=config)
     epoch(

@@ -13,7 +13,7 @@ from training import teacher
 from training.batches import Batch
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
 from training.encoder import EncoderNet
-from training.models import build
+from training.models import Detector, build
 from training.rescnn import ResCnn
 from training.teacher import CnnTeacher, EncoderTeacher, taught
 
@@ -24,9 +24,14 @@ def noise(seed: int) -> torch.Tensor:
     return torch.randn(6, ENCODER_WINDOW, generator=torch.Generator().manual_seed(seed)) * 0.1
 
 
+def network_in(detector: Detector) -> EncoderNet:
+    assert isinstance(detector.network, EncoderNet)
+    return detector.network
+
+
 def batch(waveform: torch.Tensor, clean: torch.Tensor) -> Batch:
     label = torch.tensor([0.0, 1.0] * 3)
-    return Batch(waveform, label, label[:, None], torch.ones(6, 1), clean)
+    return Batch(waveform, label, label[:, None], torch.ones(6, 1), label.long(), clean)
 
 
 CLEAR = batch(noise(0), noise(0))
@@ -164,6 +169,25 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
     assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
 
 
+def test_encoders_have_a_say_by_their_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two teachers with the same head one states its logits tenfold and calibrates for it."""
+    made = {"one": Detector(encoder(TINY, 0)), "tenfold": Detector(encoder(TINY, 0))}
+    last = network_in(made["tenfold"]).head.window[-1]
+    with torch.no_grad():
+        llr = made["one"].eval()(noise(2))[0]
+        last.weight.mul_(10)
+        last.bias.mul_(10).add_(5)
+    made["tenfold"].window_calibration = torch.tensor([0.1, -0.5])
+    monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
+    monkeypatch.setattr(teacher, "detector_of", made.__getitem__)
+    pupil = encoder(replace(TINY, hidden=32), 1)
+    taught(pupil, ["one", "tenfold"], heard())
+    pupil.trunk.load_state_dict(network_in(made["one"]).trunk.state_dict())
+    halves = pupil.head.window[-1].weight[0].split(16)
+    assert torch.allclose(halves[0], halves[1], atol=1e-6)
+    assert torch.allclose(pupil.eval()(noise(2))[0], llr, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("pupil", "runs", "said"),
     [
@@ -186,6 +210,6 @@ def test_teachers_are_of_their_pupils_kind(
         "deep": replace(TINY, layers=3),
     }
     monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
-    monkeypatch.setattr(teacher, "network_of", lambda run: build(made[run].as_dict()).network)
+    monkeypatch.setattr(teacher, "detector_of", lambda run: build(made[run].as_dict()))
     with pytest.raises(ValueError, match=said):
         taught(build(pupil.as_dict()).network, runs, heard())
