@@ -43,9 +43,10 @@ are scored at a time and 32 wait; the rest is refused at once, with Retry-After.
 
 STAGES = """
 Each stage but the network's is timed by itself, over and over; within a served request it takes longer.
-There, touching new memory costs more than most of this work: the C library gives what a clip's samples
-and spectra took back after each request, and it comes anew page by page. So clips are decoded in blocks
-of 2 s, as small as memory that is kept, and the thread that scored last is the next to score.
+There, touching new memory costs more than most of this work: the C library gives back what a clip's
+samples and spectra took and asks for it anew, page by page, 750 page faults a request. So the service
+has it keep what is freed (`serving/memory.py`), takes spectra of 64 frames at a time, and the thread
+that scored last is the next to score.
 """
 
 ROOFLINE = """

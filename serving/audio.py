@@ -46,7 +46,7 @@ __all__ = [
     "stream",
 ]
 
-BLOCK_S = 2  # longest block; longer ones take new memory each time, which costs more than they save
+BLOCK_S = 10  # longest block
 BLOCK_VALUES = 2**18  # most samples times channels in one read: 1 MiB of float32
 SILENCE_PEAK = 10 ** (-80 / 20)  # -80 dBFS: below is dither at most
 MAX_PEAK = 1e6  # float files may be scaled as 16 or 24 bit integers; beyond lies rubbish

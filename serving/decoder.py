@@ -22,6 +22,7 @@ import numpy as np
 
 from serving.audio import LOCAL, ClipFacts, ClipStream, Limits, Samples
 from serving.errors import ClipError, DecoderFailed, clip_error
+from serving.memory import keep_freed
 from serving.source import Source, open_source
 
 HEADER = struct.Struct("<cI")
@@ -196,6 +197,7 @@ def _send(connection: socket.socket, kind: bytes, content: bytes | memoryview = 
 
 def serve(connection: socket.socket) -> None:
     """The process' loop: one clip after another until the socket closes."""
+    keep_freed()
     _send(connection, b"R")
     while True:
         request, fds, _, _ = socket.recv_fds(connection, 4096, 1)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from serving.audio import SAMPLE_RATE, Samples
 
 FRAME_SAMPLES = 512  # 32 ms
-PIECE_SAMPLES = 64 * FRAME_SAMPLES  # looked at in one go: larger spectra would take new memory each time
+FRAMES_A_TIME = 64  # whose spectra are taken in one go: 128 KiB of samples, as much as a core holds nearby
 BAND_FLOOR_DB = -60.0  # below the strongest band: nothing was recorded there
 CLIPPED_AT = 0.99  # of full scale; resampling moves flattened tops a little
 LEVELS_DB = np.arange(-120, 61)  # histogram of frame levels, 1 dB a bin
@@ -44,18 +44,14 @@ class QualityMeter:
     def __init__(self) -> None:
         self._rest = np.zeros(0, np.float32)
         self._total = self._clipped = self._frames = 0
-        self._power = np.zeros(FRAME_SAMPLES // 2 + 1)
+        self._power = np.zeros(FRAME_SAMPLES + 2)  # of real and imaginary parts in turn
         self._levels = np.zeros(len(LEVELS_DB), np.int64)
         self._taper = np.hanning(FRAME_SAMPLES).astype(np.float32)
 
     def add(self, block: Samples) -> None:
-        for first in range(0, len(block), PIECE_SAMPLES):
-            self._add_piece(block[first : first + PIECE_SAMPLES])
-
-    def _add_piece(self, piece: Samples) -> None:
-        self._total += len(piece)
-        self._clipped += int(np.count_nonzero(np.abs(piece) >= CLIPPED_AT))
-        samples = np.concatenate([self._rest, piece]) if len(self._rest) else piece
+        self._total += len(block)
+        self._clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED_AT))
+        samples = np.concatenate([self._rest, block]) if len(self._rest) else block
         whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
         self._rest = samples[whole:]
         if whole:
@@ -67,9 +63,11 @@ class QualityMeter:
         level_db = 10 * np.log10(np.maximum(energy, 1e-12))
         bins = np.clip(np.round(level_db) - LEVELS_DB[0], 0, len(LEVELS_DB) - 1).astype(np.int64)
         self._levels += np.bincount(bins, minlength=len(LEVELS_DB))
-        spectra = np.fft.rfft(frames * self._taper, axis=1)
-        self._power += np.einsum("kf,kf->f", spectra.real, spectra.real)
-        self._power += np.einsum("kf,kf->f", spectra.imag, spectra.imag)
+        for first in range(0, len(frames), FRAMES_A_TIME):
+            spectra = np.fft.rfft(frames[first : first + FRAMES_A_TIME] * self._taper, axis=1).view(
+                np.float32
+            )
+            self._power += np.einsum("kf,kf->f", spectra, spectra)
         self._frames += len(frames)
 
     def result(self) -> Quality:
@@ -81,7 +79,7 @@ class QualityMeter:
         )
 
     def _bandwidth_hz(self) -> float:
-        power = self._power[1:]  # DC is an offset, not sound
+        power = self._power.reshape(-1, 2).sum(axis=1)[1:]  # DC is an offset, not sound
         strongest = power.max()
         if strongest <= 0:
             return 0.0

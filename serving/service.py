@@ -14,6 +14,7 @@ from serving.detection import Detection, detect
 from serving.detector import Detector
 from serving.drift import Drift
 from serving.errors import ModelUnavailable
+from serving.memory import keep_freed
 from serving.models import ModelSlot
 from serving.reload import Reloader, load_first, stamp_of
 from serving.settings import Settings
@@ -57,6 +58,7 @@ class Service:
         with self._starting:
             if self._started:
                 return
+            keep_freed()
             telemetry.claim_row(row)
             self.board.clear_gauges()
             self._scoring.in_background(self._decoders.start)

@@ -83,7 +83,7 @@ def test_a_streamed_clip_equals_one_read_at_once(rate: int) -> None:
     with stream(encode(samples, "WAV", "FLOAT", rate)) as clip:
         blocks = list(clip)
     assert len(blocks) > 3
-    assert max(map(len, blocks)) <= 2.1 * SAMPLE_RATE
+    assert max(map(len, blocks)) <= 10.1 * SAMPLE_RATE
     whole = load(encode(samples, "WAV", "FLOAT", rate))
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
     if rate == SAMPLE_RATE:
