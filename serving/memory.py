@@ -10,8 +10,8 @@ KEPT_BYTES = (
 def keep_freed() -> None:
     """Have the C library keep blocks up to KEPT_BYTES, and twice that at a heap's end, when they are freed.
 
-    glibc gives a freed block back to the system if it is larger than any freed before. A clip's samples and
-    spectra would then come anew page by page for each request, 750 page faults for 10 s, which cost more than
-    what is done with them. Elsewhere, and where MALLOC_TRIM_THRESHOLD_ is set, this does nothing.
+    glibc gives a freed block back to the system if it is larger than any freed before. Without a large model
+    file among those, a clip's samples and spectra would come anew page by page for each request, which costs
+    more than what is done with them. Elsewhere, and where MALLOC_TRIM_THRESHOLD_ is set, this does nothing.
     """
     np.empty(KEPT_BYTES, np.uint8)
