@@ -31,7 +31,7 @@ class Plan:
 
 
 FULL = Plan(
-    pairs=3, requests=12, seed_requests=4, peers=("seed", "mlflow", "litserve", "bentoml", "fastapi"),
+    pairs=6, requests=6, seed_requests=2, peers=("seed", "mlflow", "litserve", "bentoml", "fastapi"),
     containers=("wav", "flac", "mp3"), connections=(1, 2, 4, 8, 16, 32), load_s=4.0, repeats=7, cold_starts=3,
     lengths_s=(1, 3, 10, 30, 100, 300), long_s=(60, 600, 3600, 18000), train_steps=12,
 )  # fmt: skip

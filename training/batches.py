@@ -63,6 +63,13 @@ def _weights(keys: Sequence[str]) -> np.ndarray:
     return weights / weights.sum() if len(keys) else weights
 
 
+def _numbered(clips: Sequence[Clip]) -> list[int]:
+    """A number for each clip, the same for real clips of a source and for spoofs of a generator."""
+    names = [(clip.label, clip.source if clip.label == "bonafide" else clip.attack) for clip in clips]
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    return [numbers[name] for name in names]
+
+
 def join(base: np.ndarray, insert: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A stretch of `insert` in place of the same stretch of `base`, at base's level -> waveform (N,), mask
     (N,) of the stretch.
@@ -122,10 +129,7 @@ class Batches(IterableDataset[Batch]):
         both = [i for i in real if clips[i].source in self.held]
         self.both, self.both_weights = np.array(both), _weights([clips[i].source for i in both])
         self.sources = [clip.source for clip in clips]
-        of = {"bonafide": "source", "spoof": "attack"}
-        names = [(clip.label, getattr(clip, of[clip.label])) for clip in (*clips, *twins)]
-        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-        self.kinds = [numbers[name] for name in names]
+        self.kinds = _numbered([*clips, *twins])
         made: dict[str, list[int]] = defaultdict(list)
         for offset, twin in enumerate(twins):
             made[twin.path.stem].append(len(clips) + offset)

@@ -36,6 +36,14 @@ def test_cpu_of_a_child_counts_for_its_parent() -> None:
         process.wait()
 
 
+def test_cpu_is_counted_finer_than_the_kernels_ticks() -> None:
+    begun, before = processes.cpu_s(os.getpid()), time.process_time()
+    while time.process_time() < before + 0.003:
+        pass
+    counted = processes.cpu_s(os.getpid()) - begun
+    assert 0.003 <= counted <= time.process_time() - before + 0.005
+
+
 def test_a_process_is_in_its_own_tree() -> None:
     assert os.getpid() in processes.tree(os.getpid())
 
