@@ -44,11 +44,9 @@ are scored at a time and 32 wait; the rest is refused at once, with Retry-After.
 STAGES = """
 Each stage but the network's is timed by itself, over and over; within a served request it takes longer.
 There, touching new memory costs more than most of this work: the C library gives back what a clip's
-samples and spectra took and asks for it anew, page by page, 750 page faults a request with the light
-version (the default's file, freed once it was opened, had raised the limit). So the service has it keep
-what is freed (`serving/memory.py`), takes spectra of 64 frames at a time, and the thread that scored
-last is the next to score. Against the code before, in turns, a 10 s WAV takes 0.89 of the CPU with the
-light version and 0.99 with the default.
+samples and spectra took and asks for it anew, page by page, unless a large model file that was freed once
+had raised its limit. So the service has it keep what is freed (`serving/memory.py`), takes spectra of 64
+frames at a time, and the thread that scored last is the next to score.
 """
 
 ROOFLINE = """

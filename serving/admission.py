@@ -56,7 +56,9 @@ class ScoringThreads:
             self._places.release()
 
     def in_background(self, work: Callable[[], T]) -> "Future[T]":
-        """Work whose result nobody waits for, such as starting the decoder, in turn with the clips."""
+        """What comes of work in turn with all other, however much waits: that of the process itself, such as
+        starting the decoder, takes no place from a clip.
+        """
         future: Future[T] = Future()
         with self._lock:
             self._waiting.append((future, work))
@@ -75,7 +77,6 @@ class ScoringThreads:
                 future, work = self._waiting.popleft()
             if future.set_running_or_notify_cancel():
                 _settle(future, work)
-            del future, work  # their clip, while the next one is waited for
 
     @property
     def full(self) -> bool:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-KEPT_BYTES = (
-    2**23
-)  # more than one array of a request takes, less than the 32 MiB that glibc's limit may reach
+# More than an array of a request takes, less than the 32 MiB that glibc's limit may reach.
+KEPT_BYTES = 2**23
 
 
 def keep_freed() -> None:

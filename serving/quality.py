@@ -64,10 +64,9 @@ class QualityMeter:
         bins = np.clip(np.round(level_db) - LEVELS_DB[0], 0, len(LEVELS_DB) - 1).astype(np.int64)
         self._levels += np.bincount(bins, minlength=len(LEVELS_DB))
         for first in range(0, len(frames), FRAMES_A_TIME):
-            spectra = np.fft.rfft(frames[first : first + FRAMES_A_TIME] * self._taper, axis=1).view(
-                np.float32
-            )
-            self._power += np.einsum("kf,kf->f", spectra, spectra)
+            tapered = frames[first : first + FRAMES_A_TIME] * self._taper
+            parts = np.fft.rfft(tapered, axis=1).view(np.float32)
+            self._power += np.einsum("kf,kf->f", parts, parts)
         self._frames += len(frames)
 
     def result(self) -> Quality:

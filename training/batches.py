@@ -179,13 +179,13 @@ class Batches(IterableDataset[Batch]):
         real, twin = (self._crop(i, np.random.default_rng(seed)) for i in (index, partner))
         none, every = np.zeros(self.window, np.float32), np.ones(self.window, np.float32)
         first, second = self.kinds[index], self.kinds[partner]
-        kind = rng.random()
-        if kind < self.composition.splice_share:
+        drawn = rng.random()
+        if drawn < self.composition.splice_share:
             twin, mask = join(
                 real, twin if rng.random() < 0.5 else self._crop(self._draw("spoof", rng), rng), rng
             )
             return [Item(real, 0.0, none, first), Item(twin, 1.0, mask, JOINED)]
-        if kind < 2 * self.composition.splice_share:
+        if drawn < 2 * self.composition.splice_share:
             real, _ = join(real, self._crop(self._draw("real", rng), rng), rng)
             twin, _ = join(twin, self._crop(self._draw("spoof", rng), rng), rng)
             first = second = JOINED

@@ -27,8 +27,7 @@ def losses(network: nn.Module, batch: Batch, config: TrainConfig) -> dict[str, T
     pairs = window[: 2 * config.pairs].reshape(-1, 2)
     parts["pair"] = config.pair_weight * functional.softplus(MARGIN - (pairs[:, 1] - pairs[:, 0])).mean()
     if frame is not None and config.frame_weight:
-        smooth = batch.frame_spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
-        each = functional.binary_cross_entropy_with_logits(frame, smooth, reduction="none")
+        each = smoothed(frame, batch.frame_spoof, config)
         parts["frame"] = config.frame_weight * (each * batch.frame_weight).sum() / batch.frame_weight.sum()
     return parts
 
@@ -42,6 +41,11 @@ def told_apart(logit: Tensor, spoof: Tensor, config: TrainConfig) -> Tensor:
     if config.loss == "one-class":
         kept = functional.softplus(SHARP * (logit - REAL_END)) / SHARP
         return torch.where(spoof > 0, functional.softplus(SPOOF_END - logit), kept)
+    return smoothed(logit, spoof, config)
+
+
+def smoothed(logit: Tensor, spoof: Tensor, config: TrainConfig) -> Tensor:
+    """Logits and labels of one shape -> cross-entropy with smoothed labels of each."""
     smooth = spoof * (1 - 2 * config.label_smoothing) + config.label_smoothing
     return functional.binary_cross_entropy_with_logits(logit, smooth, reduction="none")
 
