@@ -29,9 +29,10 @@ class Novelty(nn.Module):
 
     def forward(self, statistics: Tensor) -> Tensor:
         centred = statistics - self.mean
-        along = centred @ self.axes
-        beside = centred - along @ self.axes.T
-        return self.scale * ((along**2 / self.variance).sum(dim=-1) + (beside**2).sum(dim=-1) / self.rest)
+        along = (centred @ self.axes) ** 2
+        # By Pythagoras: the way back along the axes would need them a second time in the file.
+        beside = (centred**2).sum(dim=-1) - along.sum(dim=-1)
+        return self.scale * ((along / self.variance).sum(dim=-1) + beside / self.rest)
 
     @torch.no_grad()
     def fit(self, statistics: Tensor) -> None:
