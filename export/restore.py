@@ -24,6 +24,8 @@ from export.int8 import KINDS, floated, widen
 from export.to_onnx import ExportError, manifest_of
 from serving.models import BUNDLE
 from training import models
+from training.config import TrainingError
+from training.datasets import DataError
 from training.derived import record
 from training.encoder import EncoderNet
 from training.train import settings
@@ -159,7 +161,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         run(args.model, args.part, args.set, args.data, args.name, args.other_rate)
-    except ExportError as error:
+    except (DataError, ExportError, TrainingError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

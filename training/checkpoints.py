@@ -6,14 +6,19 @@ import torch
 from torch import nn
 
 from training import models, tracking
+from training.config import TrainingError
 
 
 def checkpoint(run_id: str) -> dict[str, Any]:
-    """The checkpoint that a run left in the tracking store."""
+    """The checkpoint that a run left in the tracking store. Raises TrainingError where there is none."""
     client, _ = tracking.connect()
-    content: dict[str, Any] = torch.load(
-        client.download_artifacts(run_id, tracking.CHECKPOINT), weights_only=True
-    )
+    try:
+        path = client.download_artifacts(run_id, tracking.CHECKPOINT)
+    except Exception as error:  # MLflow raises its own, the store's and the transport's errors here
+        raise TrainingError(
+            f"No run {run_id!r} with a {tracking.CHECKPOINT} ({error}); `make ui` shows the runs."
+        ) from error
+    content: dict[str, Any] = torch.load(path, weights_only=True)
     return content
 
 

@@ -14,6 +14,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
+class TrainingError(ValueError):
+    """A training can't be made as asked: settings, the runs that it builds on or what is installed don't fit.
+    The message says what was found, what was expected and what to do."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     # Rescnn (small, trunk runs once), encoder (Whisper's lower layers), seed (baseline).
@@ -84,13 +89,13 @@ def small_of(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
-    """The preset of an architecture with changes. Raises ValueError on an unknown name or key."""
+    """The preset of an architecture with changes. Raises TrainingError on an unknown name, key or choice."""
     if architecture not in PRESETS:
-        raise ValueError(f"Architecture is {architecture!r}; expected one of {', '.join(PRESETS)}.")
+        raise TrainingError(f"Architecture is {architecture!r}; expected one of {', '.join(PRESETS)}.")
     unknown = set(changes) - set(TrainConfig.__dataclass_fields__)
     if unknown:
-        raise ValueError(f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig.")
+        raise TrainingError(f"Unknown settings {', '.join(sorted(unknown))}; expected fields of TrainConfig.")
     for key, allowed in CHOICES.items():
         if changes.get(key, allowed[0]) not in allowed:
-            raise ValueError(f"{key} is {changes[key]!r}; expected one of {', '.join(map(str, allowed))}.")
+            raise TrainingError(f"{key} is {changes[key]!r}; expected one of {', '.join(map(str, allowed))}.")
     return replace(PRESETS[architecture], **changes)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.config import TrainingError
 from training.features import LogMel, cut, levelled
 from training.heads import Head
 from training.whisper import encoder_weights
@@ -86,11 +87,11 @@ class Trunk(nn.Module):
 
     def first(self, stages: int) -> dict[str, nn.Parameter]:
         """Weights of the first stages, each of which makes a state: the convolutions with their positions,
-        then the layers. Raises ValueError where there are not as many.
+        then the layers. Raises TrainingError where there are not as many.
         """
         parts = [("conv", "position"), *((f"layers.{index}.",) for index in range(len(self.layers)))]
         if not 0 <= stages <= len(parts):
-            raise ValueError(f"untuned is {stages}, expected 0 to {len(parts)} for this trunk.")
+            raise TrainingError(f"untuned is {stages}, expected 0 to {len(parts)} for this trunk.")
         names = tuple(name for part in parts[:stages] for name in part)
         return {name: weights for name, weights in self.named_parameters() if name.startswith(names)}
 

@@ -6,6 +6,7 @@ The Gaussian is fitted to windows as training hears them, after the channel: noi
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import mlflow
@@ -16,8 +17,8 @@ from tqdm import tqdm
 from training import models, tracking
 from training.batches import Batches, Composition, loaded
 from training.checkpoints import checkpoint, detector_of
-from training.config import TrainConfig, configure
-from training.datasets import Clip, read
+from training.config import TrainConfig, TrainingError, configure
+from training.datasets import Clip, DataError, read
 from training.derived import derived
 from training.encoder import EncoderNet
 from training.novelty import Novelty
@@ -57,14 +58,14 @@ def _of_clips(encoder: EncoderNet, novelty: Novelty, held: Pool, count: int, con
 def run(of: str, data: Path, extra: list[Path], name: str) -> str:
     """One MLflow run that holds the detector with its novelty; returns its id.
 
-    Raises ValueError where the run holds no encoder.
+    Raises TrainingError where the run holds no encoder.
     """
     content = checkpoint(of)
     config = configure("encoder", content["config"] | {"novelty": AXES})
     detector = detector_of(content)
     encoder = models.encoder_of(detector.network)
     if encoder is None:
-        raise ValueError(f"Run {of} holds a {type(detector.network).__name__}; novelty needs an encoder.")
+        raise TrainingError(f"Run {of} holds a {type(detector.network).__name__}; novelty needs an encoder.")
     statistics = _of_batches(encoder, [read(part, "train") for part in (data, *extra)], config)
     detector.novelty = Novelty(encoder.head.width, AXES)
     detector.novelty.fit(statistics)
@@ -90,7 +91,10 @@ def main() -> None:
     )
     parser.add_argument("--name", default="familiar")
     args = parser.parse_args()
-    run(args.run, args.data, args.extra, args.name)
+    try:
+        run(args.run, args.data, args.extra, args.name)
+    except (DataError, TrainingError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

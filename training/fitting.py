@@ -18,7 +18,7 @@ from tqdm import tqdm
 from training import models
 from training.batches import Batch, Batches, Composition, loaded
 from training.checkpoints import checkpoint, network_of
-from training.config import TrainConfig
+from training.config import TrainConfig, TrainingError
 from training.datasets import Clip
 from training.encoder import EncoderNet, Half
 from training.metrics import auc, cllr, eer
@@ -167,13 +167,13 @@ def fit(
 
 
 def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
-    """The network before its first step. Raises ValueError where a run has no trunk that fits it, or has
+    """The network before its first step. Raises TrainingError where a run has no trunk that fits it, or has
     tuned what is to stay untuned.
     """
     if earlier.start:
         content = checkpoint(earlier.start)
         if (untuned := content["config"].get("untuned", 0)) != config.untuned:
-            raise ValueError(
+            raise TrainingError(
                 f"The run to go on from left {untuned} stages untuned, expected {config.untuned}; "
                 f"say --set untuned={untuned}."
             )
@@ -196,10 +196,10 @@ def _take_trunk(network: nn.Module, lender: nn.Module, untuned: int) -> None:
     mine, theirs = models.encoder_of(network), models.encoder_of(lender)
     if mine is None or theirs is None:
         pair = f"{type(network).__name__} and {type(lender).__name__}"
-        raise ValueError(f"A trunk goes from encoder to encoder: both have to be encoders, found {pair}.")
+        raise TrainingError(f"A trunk goes from encoder to encoder: both have to be encoders, found {pair}.")
     wanted, found = mine.trunk, theirs.trunk
     if (wanted.size, len(wanted.layers)) != (found.size, len(found.layers)):
-        raise ValueError(
+        raise TrainingError(
             f"The run's trunk is Whisper-{found.size} with {len(found.layers)} layers, "
             f"expected {wanted.size} with {len(wanted.layers)}; give its settings with --set."
         )

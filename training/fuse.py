@@ -5,6 +5,7 @@ dev.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from scipy.optimize import minimize
 from training import models
 from training.calibrate import source_weights
 from training.checkpoints import checkpoint, network_of
-from training.config import configure, shape_of, small_of
-from training.datasets import Clip, read
+from training.config import TrainingError, configure, shape_of, small_of
+from training.datasets import Clip, DataError, read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fused import FusedNet
@@ -52,7 +53,7 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
     contents = [checkpoint(r) for r in (encoder_run, small_run)]
     encoder, small = (models.rounded(network_of(content)) for content in contents)
     if not (isinstance(encoder, EncoderNet) and isinstance(small, ResCnn)):
-        raise ValueError(
+        raise TrainingError(
             f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."
         )
     dev = read(data, "dev")
@@ -76,7 +77,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="protocol whose dev split is used")
     parser.add_argument("--name", default="fused")
     args = parser.parse_args()
-    run(args.encoder, args.small, args.data, args.name)
+    try:
+        run(args.encoder, args.small, args.data, args.name)
+    except (DataError, TrainingError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ it did, its head hears just what it learnt from.
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from torch import Tensor, nn
 
 from training import models
 from training.checkpoints import checkpoint, network_of
-from training.config import configure, shape_of, small_of
-from training.datasets import read
+from training.config import TrainingError, configure, shape_of, small_of
+from training.datasets import DataError, read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import dev_metrics
@@ -29,11 +30,11 @@ from training.scoring import score
 
 @torch.no_grad()
 def mean(networks: list[nn.Module]) -> nn.Module:
-    """The first network, its weights set in place to the mean of all. Raises ValueError on other shapes."""
+    """The first network, its weights set in place to the mean of all. Or TrainingError on other shapes."""
     states = [network.state_dict() for network in networks]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     if any(shape != shapes[0] for shape in shapes):
-        raise ValueError("The runs hold networks of different shapes; give runs that share a start.")
+        raise TrainingError("The runs hold networks of different shapes; give runs that share a start.")
     networks[0].load_state_dict({name: _mean([state[name] for state in states]) for name in states[0]})
     return networks[0]
 
@@ -49,7 +50,7 @@ def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNe
     heads = [network.head for network in networks]
     widest = max(heads, key=lambda head: head.width)
     if widest.width < whole.head.width:
-        raise ValueError(
+        raise TrainingError(
             f"Side by side the heads are told {whole.head.width} statistics, no run has the scales of more "
             f"than {widest.width}; give one with the most layers and the most statistics."
         )
@@ -71,7 +72,7 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
     """The settings that the mean's weights fit; with `heads` it holds all of theirs, and has the most layers
     and statistics that one of them has.
 
-    Raises ValueError where the rest differ: tensors of one size may still mean different things.
+    Raises TrainingError where the rest differ: tensors of one size may still mean different things.
     """
     shapes = [shape_of(config) for config in configs]
     if heads:
@@ -79,7 +80,7 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
         most["hidden"] = sum(shape["hidden"] for shape in shapes)
         shapes = [shape | most for shape in shapes]
     if any(shape != shapes[0] for shape in shapes):
-        raise ValueError(
+        raise TrainingError(
             f"The runs hold encoders of different shapes, {shapes}; give runs that share a start, and for "
             "--heads of one full_rate."
         )
@@ -93,7 +94,7 @@ def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     shape = common_shape([content["config"] for content in contents], heads)
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if heads and len(encoders) < len(networks):
-        raise ValueError("Heads stand side by side in encoders alone; give runs of encoders.")
+        raise TrainingError("Heads stand side by side in encoders alone; give runs of encoders.")
     config = configure(contents[0]["config"]["architecture"], shape | small_of(contents[0]["config"]))
     dev = read(data, "dev")
     dev_pool = pool([dev], CACHE)
@@ -118,7 +119,10 @@ def main() -> None:
     parser.add_argument("--heads", action="store_true", help="average trunks alone, keep every head")
     parser.add_argument("--name", default="soup")
     args = parser.parse_args()
-    run(args.runs, args.data, args.name, args.heads)
+    try:
+        run(args.runs, args.data, args.name, args.heads)
+    except (DataError, TrainingError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from training.batches import Batch
 from training.checkpoints import checkpoint, detector_of
+from training.config import TrainingError
 from training.encoder import EncoderNet, Half
 from training.models import Detector
 from training.objective import Lesson
@@ -105,7 +106,7 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
     """What the networks of runs have to teach one, which is made ready for it in place; without batches it
     goes on with the head that it has.
 
-    Raises ValueError where their kinds or shapes do not fit.
+    Raises TrainingError where their kinds or shapes do not fit.
     """
     networks = [_calibrated(detector_of(checkpoint(run))) for run in runs]
     cnns = [network for network in networks if isinstance(network, ResCnn)]
@@ -121,7 +122,7 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
         several.instruct(pupil, batches)
         return partial(several.losses, pupil)
     kinds = ", ".join(type(network).__name__ for network in networks)
-    raise ValueError(
+    raise TrainingError(
         f"A {type(pupil).__name__} can't learn from {kinds}; one rescnn teaches another, encoders an encoder."
     )
 
@@ -143,7 +144,7 @@ def _calibrated(detector: Detector) -> nn.Module:
 def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:
     counts = pupil.frames_per_window, teacher.frames_per_window
     if pupil.window_samples != teacher.window_samples or counts[0] > counts[1]:
-        raise ValueError(
+        raise TrainingError(
             f"The rescnn has {counts[0]} frames a window of {pupil.window_samples} samples, its teacher "
             f"{counts[1]} of {teacher.window_samples}; a teacher has as many or more, of the same window."
         )
@@ -152,7 +153,7 @@ def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:
 def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
     units = sum(teacher.head.units for teacher in teachers)
     if units != pupil.head.units or any(teacher.head.units % 2 for teacher in teachers):
-        raise ValueError(
+        raise TrainingError(
             f"The teachers have {units} hidden units, an even number each, the network {pupil.head.units}; "
             f"say --set hidden={units}."
         )
@@ -160,7 +161,7 @@ def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
         own, theirs = ((net.window_samples, net.trunk.size) for net in (pupil, teacher))
         layers = len(pupil.trunk.layers), len(teacher.trunk.layers)
         if own != theirs or layers[0] < layers[1]:
-            raise ValueError(
+            raise TrainingError(
                 f"A teacher has windows of {theirs[0]} samples, {layers[1]} layers of Whisper-{theirs[1]}, "
                 f"the network {own[0]}, {layers[0]} of Whisper-{own[1]}; it needs the same, and no fewer "
                 "layers."

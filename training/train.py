@@ -12,7 +12,7 @@ import mlflow
 import torch
 
 from training import sample, tracking
-from training.config import PRESETS, TrainConfig, configure
+from training.config import PRESETS, TrainConfig, TrainingError, configure
 from training.datasets import DataError, read
 from training.fitting import ON_NOTHING, Earlier, fit
 from training.outcome import facts, folder_of, leave
@@ -56,12 +56,17 @@ def run(
 
 
 def settings(pairs: list[str], architecture: str) -> TrainConfig:
-    """["epochs=3", ...] -> the preset with these changes, each read as its field's type."""
+    """["epochs=3", ...] -> the preset with these changes, each read as its field's type; or TrainingError."""
     kinds = {k: type(v) for k, v in PRESETS["rescnn"].as_dict().items()}
     changes = {}
     for pair in pairs:
         key, _, value = pair.partition("=")
-        changes[key] = kinds.get(key, str)(value)
+        kind = kinds.get(key, str)
+        try:
+            changes[key] = kind(value)
+        except ValueError:
+            number = {int: "a whole number", float: "a number"}[kind]
+            raise TrainingError(f"{key} is {value!r}; expected {number}, as in {key}=1.") from None
     return configure(architecture, changes)
 
 
@@ -105,13 +110,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    config = settings([*([] if args.data else SMOKE), *args.set], args.architecture)
-    data = args.data or sample.make(sample.DEFAULT)
     try:
+        config = settings([*([] if args.data else SMOKE), *args.set], args.architecture)
+        data = args.data or sample.make(sample.DEFAULT)
         name, held_out = args.name or args.architecture, frozenset(args.hold_out)
         earlier = Earlier(args.start, args.trunk, tuple(args.teachers))
         run(config, data, args.extra, args.twins, name, earlier, held_out)
-    except DataError as error:
+    except (DataError, TrainingError) as error:
         sys.exit(str(error))
 
 

