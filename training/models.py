@@ -124,6 +124,20 @@ def initialised(config: dict[str, Any]) -> Detector:
 
 
 @torch.no_grad()
+def calibrated(detector: Detector) -> nn.Module:
+    """A detector's network, an encoder's window logits made the LLRs that its calibration makes of them, in
+    place: of several each has a say by what it knows, whatever its loss asked its logits to be.
+    """
+    network = detector.network
+    if isinstance(network, EncoderNet):
+        scale, offset = detector.window_calibration.tolist()
+        last = network.head.window[-1]
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(offset)
+    return network
+
+
+@torch.no_grad()
 def rounded(network: nn.Module) -> nn.Module:
     """The network with its weight matrices rounded in place to float16, in which export stores them."""
     for parameter in network.parameters():

@@ -4,9 +4,9 @@
 
 Fine-tuned weights that share a start lie in one basin, and their mean holds better on what none of them saw
 than any of them (Wortsman et al. 2022, Rame et al. 2022), at the cost of one network. With --heads only the
-encoders' trunks are averaged, as all start from Whisper, and the heads, which do not, stand side by side. A
-run of fewer layers adds a head over the lower states: where the others left those to Whisper (untuned), as
-it did, its head hears just what it learnt from.
+encoders' trunks are averaged, as all start from Whisper; the heads, which do not, stand side by side, with a
+say by their calibrations. A run of fewer layers adds a head over the lower states: where the others left
+those to Whisper (untuned), as it did, its head hears just what it learnt from.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from training import models
-from training.checkpoints import checkpoint, network_of
+from training.checkpoints import checkpoint, detector_of
 from training.config import TrainingError, configure, shape_of, small_of
 from training.datasets import DataError, read
 from training.derived import record
@@ -44,7 +44,7 @@ def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNe
     """An encoder with the mean trunk, whose logits are the means of what the heads say of it.
 
     A head that is told fewer statistics, or of fewer states, than another is deaf to the rest. Raises
-    ValueError where none is told all.
+    TrainingError where none is told all.
     """
     whole = EncoderNet(networks[0].window_samples, networks[0].frame_hop_samples, **shape)
     heads = [network.head for network in networks]
@@ -90,7 +90,8 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
 def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
     contents = [checkpoint(one) for one in runs]
-    networks = [network_of(content) for content in contents]
+    detectors = [detector_of(content) for content in contents]
+    networks = [models.calibrated(one) if heads else one.network for one in detectors]
     shape = common_shape([content["config"] for content in contents], heads)
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if heads and len(encoders) < len(networks):

@@ -18,7 +18,7 @@ from training.batches import Batch
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainingError
 from training.encoder import EncoderNet, Half
-from training.models import Detector
+from training.models import calibrated
 from training.objective import Lesson
 from training.probe import measured
 from training.rescnn import ResCnn
@@ -108,7 +108,7 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
 
     Raises TrainingError where their kinds or shapes do not fit.
     """
-    networks = [_calibrated(detector_of(checkpoint(run))) for run in runs]
+    networks = [calibrated(detector_of(checkpoint(run))) for run in runs]
     cnns = [network for network in networks if isinstance(network, ResCnn)]
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if isinstance(pupil, ResCnn) and len(cnns) == len(networks) == 1:
@@ -125,20 +125,6 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
     raise TrainingError(
         f"A {type(pupil).__name__} can't learn from {kinds}; one rescnn teaches another, encoders an encoder."
     )
-
-
-@torch.no_grad()
-def _calibrated(detector: Detector) -> nn.Module:
-    """A run's network, an encoder's window logits as the LLRs that its calibration makes of them: of several
-    each has a say by what it knows, whatever its loss asked its logits to be.
-    """
-    network = detector.network
-    if isinstance(network, EncoderNet):
-        scale, offset = detector.window_calibration.tolist()
-        last = network.head.window[-1]
-        last.weight.mul_(scale)
-        last.bias.mul_(scale).add_(offset)
-    return network
 
 
 def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:

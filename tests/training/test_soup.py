@@ -1,9 +1,11 @@
 """The mean of networks is the mean of their weights, and of nothing that does not fit together."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from training import models
+from training import models, soup
 from training.config import PRESETS
 from training.encoder import EncoderNet
 from training.soup import common_shape, mean, side_by_side
@@ -83,6 +85,29 @@ def test_heads_side_by_side_say_the_mean_of_what_each_says(others: tuple[dict[st
     assert (parts[0][0] - parts[1][0]).abs().max() > 0.01
     assert torch.allclose(window, (parts[0][0] + parts[1][0]) / 2, atol=1e-4)
     assert torch.allclose(frame, (parts[0][1] + parts[1][1]) / 2, atol=1e-4)
+
+
+def test_heads_side_by_side_have_a_say_by_their_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two with one head one states its logits tenfold and is calibrated for it: the mean says the same."""
+    made = {"one": models.Detector(encoder(0)), "tenfold": models.Detector(encoder(0))}
+    waveform = torch.randn(2, 30_720) * 0.1
+    with torch.no_grad():
+        llr = made["one"](waveform)[0]
+        last = made["tenfold"].network.head.window[-1]
+        last.weight.mul_(10)
+        last.bias.mul_(10).add_(5)
+    made["tenfold"].window_calibration = torch.tensor([0.1, -0.5])
+    config = {"config": PRESETS["encoder"].as_dict()}
+    monkeypatch.setattr(soup, "checkpoint", lambda run: config | {"run": run})
+    monkeypatch.setattr(soup, "detector_of", lambda content: made[content["run"]])
+    for name in ("read", "pool", "score"):
+        monkeypatch.setattr(soup, name, lambda *_: [])
+    monkeypatch.setattr(soup, "dev_metrics", lambda *_: {})
+    left = []
+    monkeypatch.setattr(soup, "record", lambda network, *_: left.append(network))
+    soup.run(["one", "tenfold"], Path("corpus.tsv"), "mean", heads=True)
+    with torch.no_grad():
+        assert torch.allclose(left[0](waveform)[0], llr, atol=2e-3)  # weights are rounded to float16
 
 
 def test_heads_of_which_none_is_told_all_are_refused() -> None:
