@@ -30,11 +30,11 @@ def summary(found: Results) -> str:
 
 
 def write_page(folder: Path) -> None:
-    """Draw the plots beside the results and write the page; further models lie in folders below."""
+    """Draw the plots beside the results and write the page; further models and machines lie in folders below,
+    of which it shows the goals alone.
+    """
     found = results.read(folder)
     drawn = plots.draw(found, folder)
     others = {path.name: results.read(path) for path in sorted(folder.iterdir()) if path.is_dir()}
-    for name in others:
-        plots.draw(others[name], folder / name)
     PAGE.parent.mkdir(exist_ok=True)
     write_whole(PAGE, pages.page(found, others, drawn).encode())
