@@ -23,8 +23,8 @@ servers that run fewer threads: run `make bench` again on an idle one before com
 BESIDE = """
 The other columns are further models by their folder in `bench/results/`: `light` is the light version
 (`--model serving/light/detector.onnx --out bench/results/light`), an architecture's name its stand-in with
-random weights, which take the time that trained ones take. `intel` and `intel-light` are the shipped model and
-the light version on another machine, 2 cores of an Intel Xeon with AMX.
+random weights, which take the time that trained ones take. `intel` and `intel-light` are the shipped model
+and the light version on another machine, 2 cores of an Intel Xeon with AMX.
 """
 
 PEERS = """
