@@ -124,7 +124,7 @@ def initialised(config: dict[str, Any]) -> Detector:
 
 
 @torch.no_grad()
-def calibrated(detector: Detector) -> nn.Module:
+def in_llrs(detector: Detector) -> nn.Module:
     """A detector's network, an encoder's window logits made the LLRs that its calibration makes of them, in
     place: of several each has a say by what it knows, whatever its loss asked its logits to be.
     """

@@ -91,7 +91,7 @@ def run(runs: list[str], data: Path, name: str, heads: bool = False) -> str:
     """One MLflow run that holds the mean; prints dev figures of each and of the mean; returns its id."""
     contents = [checkpoint(one) for one in runs]
     detectors = [detector_of(content) for content in contents]
-    networks = [models.calibrated(one) if heads else one.network for one in detectors]
+    networks = [models.in_llrs(one) if heads else one.network for one in detectors]
     shape = common_shape([content["config"] for content in contents], heads)
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if heads and len(encoders) < len(networks):

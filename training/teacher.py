@@ -18,7 +18,7 @@ from training.batches import Batch
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainingError
 from training.encoder import EncoderNet, Half
-from training.models import calibrated
+from training.models import in_llrs
 from training.objective import Lesson
 from training.probe import measured
 from training.rescnn import ResCnn
@@ -108,7 +108,7 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
 
     Raises TrainingError where their kinds or shapes do not fit.
     """
-    networks = [calibrated(detector_of(checkpoint(run))) for run in runs]
+    networks = [in_llrs(detector_of(checkpoint(run))) for run in runs]
     cnns = [network for network in networks if isinstance(network, ResCnn)]
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if isinstance(pupil, ResCnn) and len(cnns) == len(networks) == 1:
