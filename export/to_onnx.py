@@ -23,7 +23,9 @@ from export.parity import TOLERANCE, largest_difference, probe_clips
 from serving.detector import FRAMES, NOVELTY, WINDOWS
 from serving.manifest import METADATA_KEY, Manifest
 from serving.whole import write_whole
-from training import models, tracking
+from training import models
+from training.checkpoints import fetched
+from training.config import TrainingError
 
 OPSET = 17  # what onnxruntime 1.14 and newer read
 OUTPUT_AXES = {WINDOWS: "windows", FRAMES: "frames", NOVELTY: "windows"}
@@ -67,13 +69,10 @@ def fetch_checkpoint(run_or_path: str, folder: Path) -> Path:
     """A path as it is; a run's checkpoint downloaded into `folder`."""
     if Path(run_or_path).exists():
         return Path(run_or_path)
-    client, _ = tracking.connect()
     try:
-        return Path(client.download_artifacts(run_or_path, tracking.CHECKPOINT, str(folder)))
-    except Exception as error:  # MLflow raises its own, the store's and the transport's errors here
-        raise ExportError(
-            f"No run or file {run_or_path!r} with a {tracking.CHECKPOINT} ({error}); `make ui` shows runs"
-        ) from error
+        return fetched(run_or_path, str(folder))
+    except TrainingError as error:
+        raise ExportError(f"{error} Nor is there a file of that name.") from error
 
 
 def trace(module: torch.nn.Module, window_samples: int, hop_samples: int) -> onnx.ModelProto:

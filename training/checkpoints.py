@@ -1,5 +1,6 @@
 """MLflow run -> the network it left, to go on from or to fuse."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,16 +10,22 @@ from training import models, tracking
 from training.config import TrainingError
 
 
-def checkpoint(run_id: str) -> dict[str, Any]:
-    """The checkpoint that a run left in the tracking store. Raises TrainingError where there is none."""
+def fetched(run_id: str, folder: str | None = None) -> Path:
+    """The file that a run left in the tracking store, downloaded into `folder` where one is named. Raises
+    TrainingError where there is none.
+    """
     client, _ = tracking.connect()
     try:
-        path = client.download_artifacts(run_id, tracking.CHECKPOINT)
+        return Path(client.download_artifacts(run_id, tracking.CHECKPOINT, folder))
     except Exception as error:  # MLflow raises its own, the store's and the transport's errors here
         raise TrainingError(
             f"No run {run_id!r} with a {tracking.CHECKPOINT} ({error}); `make ui` shows the runs."
         ) from error
-    content: dict[str, Any] = torch.load(path, weights_only=True)
+
+
+def checkpoint(run_id: str) -> dict[str, Any]:
+    """The checkpoint that a run left in the tracking store. Raises TrainingError where there is none."""
+    content: dict[str, Any] = torch.load(fetched(run_id), weights_only=True)
     return content
 
 
