@@ -20,7 +20,7 @@ import torch
 
 from export.compact import compact
 from export.parity import TOLERANCE, largest_difference, probe_clips
-from serving.detector import FRAMES, NOVELTY, WINDOWS
+from serving.detector import FRAMES, NOVELTY, ORIGIN, WINDOWS
 from serving.manifest import METADATA_KEY, Manifest
 from serving.whole import write_whole
 from training import models
@@ -28,7 +28,7 @@ from training.checkpoints import fetched
 from training.config import TrainingError
 
 OPSET = 17  # what onnxruntime 1.14 and newer read
-OUTPUT_AXES = {WINDOWS: "windows", FRAMES: "frames", NOVELTY: "windows"}
+OUTPUT_AXES = {WINDOWS: "windows", FRAMES: "frames", NOVELTY: "windows", ORIGIN: "frames"}
 
 
 class ExportError(Exception):

@@ -19,6 +19,8 @@ from serving.manifest import METADATA_KEY, Manifest
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
+ORIGIN = "frame_origin"  # of each frame a few numbers, alike where voice, room, channel and generator are
+BY_FRAME = (FRAMES, ORIGIN)
 # Of one call of the graph: onnxruntime's arena keeps as much as the largest call took. Where windows overlap,
 # a call's first costs most and longer calls pay. Windows side by side gain a twentieth: a clip that fits goes
 # in one call, a longer one on its own, as scripts score it, is to take no more memory than it must.
@@ -37,6 +39,7 @@ class Scores:
     frame_llr: LLRs | None  # (F,), frame f from sample f * frame_hop on; None if the model has no frames
     total_samples: int
     novelty: LLRs | None = None  # (W,), None if the model can't tell
+    origin: npt.NDArray[np.float16] | None = None  # (F, K), None if the model can't tell
 
     @property
     def clip_novelty(self) -> float | None:
@@ -56,9 +59,10 @@ class Detector:
         self.size = size
         self.path = path
         self._session = session
-        offered = {node.name for node in session.get_outputs()}
-        wanted = (WINDOWS, FRAMES) if manifest.frame_hop_samples else (WINDOWS,)
+        offered = {node.name: node.shape for node in session.get_outputs()}
+        wanted = (WINDOWS, FRAMES, ORIGIN) if manifest.frame_hop_samples else (WINDOWS,)
         self._outputs = [name for name in (*wanted, NOVELTY) if name in offered]
+        self._origin_width = offered[ORIGIN][2] if ORIGIN in self._outputs else 0
 
     @classmethod
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
@@ -93,20 +97,33 @@ class Detector:
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
         seen = _Counter(blocks)
-        starts, by_window = array("q"), {name: array("f") for name in self._outputs if name != FRAMES}
-        frames = FrameTrack(self.manifest.frame_hop_samples)
+        starts, by_window = array("q"), {name: array("f") for name in self._outputs if name not in BY_FRAME}
+        by_frame = self._frame_tracks()
         hop = self.manifest.hop_samples
         for chunk, outputs in _in_order(self._run, self._calls(seen, max_windows), self._threads):
             starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
             for name, row in by_window.items():
                 row.frombytes(outputs[name].tobytes())
-            if FRAMES in outputs:
-                frames.add(chunk.start_sample, outputs[FRAMES])
-        joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
-        frame_llr = frames.joined(seen.total) if FRAMES in self._outputs else None
+            for name, track in by_frame.items():
+                track.add(chunk.start_sample, outputs[name])
+        rows = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
+        frames = {name: track.joined(seen.total) for name, track in by_frame.items()}
         return Scores(
-            np.frombuffer(starts, np.int64), joined[WINDOWS], frame_llr, seen.total, joined.get(NOVELTY)
+            np.frombuffer(starts, np.int64),
+            rows[WINDOWS],
+            frames.get(FRAMES),
+            seen.total,
+            rows.get(NOVELTY),
+            frames.get(ORIGIN),
         )
+
+    def _frame_tracks(self) -> dict[str, FrameTrack]:
+        """An empty one for each output that has a row a frame."""
+        hop = self.manifest.frame_hop_samples
+        # Half the bits tell stretches apart as well as all of them, in half the memory.
+        of_origin = FrameTrack(hop, self._origin_width, np.float16)
+        tracks = {FRAMES: FrameTrack(hop), ORIGIN: of_origin}
+        return {name: track for name, track in tracks.items() if name in self._outputs}
 
     def _calls(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Iterator[list[Chunk]]:
         """The chunks of a clip, call by call of the graph."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from serving import segments
 from serving.detector import Scores
 from serving.manifest import Manifest
 from serving.stretches import Floats, Stretches
@@ -43,7 +44,7 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
         raise ValueError("There is no window to decide on; a clip needs at least one sample.")
     llr = pool(scores.window_llr, manifest)
     name = name_of(llr, manifest)
-    cells, cell_samples = _cells(scores, manifest)
+    cells, cell_samples = curve(scores, manifest)
     spans = _spans(cells, cell_samples, scores.total_samples, manifest, name == FAKE)
     grid, step_s = _grid(cells, cell_samples, manifest)
     del cells  # of five hours more than the answer: room for it
@@ -145,12 +146,17 @@ def span_threshold(duration_s: float, manifest: Manifest) -> float:
     return float(manifest.span["threshold"] + manifest.span.get("rise", 0.0) * longer)
 
 
-def _cells(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
-    """LLR over time on an even grid and the grid's step in samples: smoothed frames, or else window means."""
-    if scores.frame_llr is not None and len(scores.frame_llr):
-        width = round(manifest.span["smooth_s"] * manifest.sample_rate / manifest.frame_hop_samples)
-        return smooth(scores.frame_llr, width), manifest.frame_hop_samples
-    return _window_means(scores, manifest), manifest.hop_samples
+def curve(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
+    """LLR over time on an even grid and the grid's step in samples: frames by stretches of one origin where
+    the model tells origins, else smoothed frames, else window means.
+    """
+    if scores.frame_llr is None or not len(scores.frame_llr):
+        return _window_means(scores, manifest), manifest.hop_samples
+    hop = manifest.frame_hop_samples
+    if scores.origin is None:
+        width = round(manifest.span["smooth_s"] * manifest.sample_rate / hop)
+        return smooth(scores.frame_llr, width), hop
+    return segments.evidence(scores, manifest.window_samples, hop, manifest.sample_rate), hop
 
 
 def smooth(values: Floats | npt.NDArray[np.float32], width: int) -> Floats:

@@ -32,6 +32,7 @@ class TrainConfig:
     statistics: int = 2  # of each state that the head is told: 2 mean and deviation, 3 its steps as well
     full_rate: int = -1  # layers that see 50 tokens a second, the others 25; below 0 all
     novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
+    origin: int = 0  # numbers a frame that tell where it comes from (training.apart); 0 is none
     epochs: int = 16  # 0 leaves the start: of an encoder Whisper's layers with the head fitted to them
     steps: int = 250  # batches an epoch
     pairs: int = 8  # real clips with a partner, a batch

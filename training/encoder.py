@@ -7,6 +7,7 @@ overlap, and frames give the place. Weights start from Whisper's (training.whisp
 """
 
 import copy
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -77,8 +78,12 @@ class Trunk(nn.Module):
         self.position = nn.Parameter(torch.zeros(tokens, width))
         self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
 
+    def convolved(self, mel: Tensor) -> Tensor:
+        """(M, 80, T) -> (M, T/2, width), before positions."""
+        return functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2)
+
     def forward(self, mel: Tensor) -> list[Tensor]:
-        x = functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2) + self.position
+        x = self.convolved(mel) + self.position
         states = [x]
         for index, layer in enumerate(self.layers):
             x = layer(halved(x) if index == self.full_rate else x)
@@ -105,6 +110,15 @@ class Trunk(nn.Module):
         )
         for index, layer in enumerate(self.layers):
             layer.load(weights, index)
+
+
+class Heard(NamedTuple):
+    """What an encoder makes of waveforms (B, N) of W windows."""
+
+    window: Tensor  # (B, W) logits
+    frame: Tensor  # (B, F) logits
+    statistics: Tensor  # (B, W, the head's width): what windows are judged by
+    sound: Tensor  # (B, F, width): the frames before any attention, so that each is of its own time alone
 
 
 class EncoderNet(nn.Module):
@@ -147,19 +161,31 @@ class EncoderNet(nn.Module):
         states: list[Tensor] = self.trunk(mel)
         return states
 
-    def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The logits, and what windows are judged by: (B, W, the head's width)."""
+    def heard(self, waveform: Tensor) -> Heard:
+        """The logits, and what they came from."""
         batch = waveform.shape[0]
-        window, frame, statistics = self.head(self.states(waveform))
-        return (
+        states = self.states(waveform)
+        window, frame, statistics = self.head(states)
+        return Heard(
             window.reshape(batch, -1),
             frame.reshape(batch, -1),
             statistics.reshape(batch, -1, statistics.shape[1]),
+            self._sound(states[0] - self.trunk.position, batch),
         )
 
+    def sound(self, waveform: Tensor) -> Tensor:
+        """(B, N) -> (B, F, width), that of `heard` without the layers."""
+        return self._sound(self.trunk.convolved(self.mels(waveform)), waveform.shape[0])
+
+    def _sound(self, tokens: Tensor, batch: int) -> Tensor:
+        """Of windows (M, T, width), M a multiple of the batch -> (batch, F, width), means over frames."""
+        m, _, width = tokens.shape
+        frames = tokens.reshape(m, self.head.frames, -1, width).mean(dim=2)
+        return frames.reshape(batch, -1, width)
+
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        window, frame, _ = self.with_statistics(waveform)
-        return window, frame
+        heard = self.heard(waveform)
+        return heard.window, heard.frame
 
 
 class Half:

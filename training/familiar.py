@@ -38,7 +38,7 @@ def _of_batches(encoder: EncoderNet, lists: list[list[Clip]], config: TrainConfi
     source = Batches(clips, [], pool(lists, CACHE), Composition.of(config), geometry, config.strength, 0)
     batches = loaded(source)
     shown = tqdm(range(BATCHES), desc="statistics of training data")
-    return torch.cat([encoder.with_statistics(next(batches).waveform)[2].flatten(0, 1) for _ in shown])
+    return torch.cat([encoder.heard(next(batches).waveform).statistics.flatten(0, 1) for _ in shown])
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def _of_clips(encoder: EncoderNet, novelty: Novelty, held: Pool, count: int, con
     """(variants * count,) mean novelty of each clip, as it is and as a codec leaves it."""
 
     def of_windows(waveform: Tensor) -> Tensor:
-        return novelty(encoder.with_statistics(waveform)[2])[0]
+        return novelty(encoder.heard(waveform).statistics)[0]
 
     def mean(index: int, variant: str) -> Tensor:
         parts = chunks_of(held.get(index, variant), config)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from training.encoder import EncoderNet
+from training.encoder import EncoderNet, Heard
 from training.features import cut, levelled
 from training.rescnn import ResCnn
 
@@ -18,16 +18,16 @@ class FusedNet(nn.Module):
         self.register_buffer("window_weight", torch.ones(2))
         self.register_buffer("frame_weight", torch.ones(2))
 
-    def with_statistics(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The logits, and what the encoder judges windows by: (B, W, its width)."""
+    def heard(self, waveform: Tensor) -> Heard:
+        """The logits, and what the encoder's came from."""
         batch = waveform.shape[0]
         windows = cut(waveform, self.window_samples, self.window_samples)
-        first, first_frame, statistics = self.encoder.with_statistics(waveform)
+        first = self.encoder.heard(waveform)
         second, second_frame = self.small(levelled(windows.reshape(-1, self.window_samples)))
-        window = self.window_weight[0] * first + self.window_weight[1] * second.reshape(batch, -1)
-        frame = self.frame_weight[0] * first_frame + self.frame_weight[1] * second_frame.reshape(batch, -1)
-        return window, frame, statistics
+        window = self.window_weight[0] * first.window + self.window_weight[1] * second.reshape(batch, -1)
+        frame = self.frame_weight[0] * first.frame + self.frame_weight[1] * second_frame.reshape(batch, -1)
+        return first._replace(window=window, frame=frame)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        window, frame, _ = self.with_statistics(waveform)
-        return window, frame
+        heard = self.heard(waveform)
+        return heard.window, heard.frame

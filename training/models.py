@@ -14,6 +14,7 @@ from training.encoder import EncoderNet
 from training.features import Mfcc, cut
 from training.fused import FusedNet
 from training.novelty import Novelty
+from training.origin import Origin
 from training.rescnn import ResCnn
 
 FRAME_HOP_SAMPLES = 640  # 40 ms
@@ -53,22 +54,26 @@ class SeedCnn(nn.Module):
 
 class Detector(nn.Module):
     """A network with its calibration: LLR = scale * logit + offset, one pair for windows and one for
-    frames; with an encoder maybe a third output, the windows' novelty.
+    frames; with an encoder maybe a third output, the windows' novelty, and with that a fourth, the frames'
+    origin.
     """
 
     window_calibration: Tensor
     frame_calibration: Tensor
 
-    def __init__(self, network: nn.Module, novelty: Novelty | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, novelty: Novelty | None = None, origin: Origin | None = None
+    ) -> None:
         super().__init__()
-        self.network, self.novelty = network, novelty
+        self.network, self.novelty, self.origin = network, novelty, origin
         self.register_buffer("window_calibration", torch.tensor([1.0, 0.0]))
         self.register_buffer("frame_calibration", torch.tensor([1.0, 0.0]))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...] | Tensor:
         if self.novelty is not None:
-            window, frame, statistics = self.network.with_statistics(waveform)
-            return *self._calibrated(window, frame), self.novelty(statistics)
+            heard = self.network.heard(waveform)
+            found = *self._calibrated(heard.window, heard.frame), self.novelty(heard.statistics)
+            return found if self.origin is None else (*found, self.origin(heard.sound))
         window, frame = self.network(waveform)
         if frame is None:
             return self.window_calibration[0] * window + self.window_calibration[1]
@@ -98,9 +103,12 @@ def build(config: dict[str, Any]) -> Detector:
         case other:
             raise ValueError(f"Architecture is {other!r}; expected seed, rescnn, encoder or fused.")
     listener = encoder_of(network)
-    if listener is not None and config.get("novelty"):
-        return Detector(network, Novelty(listener.head.width, config["novelty"]))
-    return Detector(network)
+    if listener is None or not config.get("novelty"):
+        return Detector(network)
+    novelty = Novelty(listener.head.width, config["novelty"])
+    if not config.get("origin"):
+        return Detector(network, novelty)
+    return Detector(network, novelty, Origin(listener.trunk.position.shape[1], config["origin"]))
 
 
 def _encoder(config: dict[str, Any]) -> EncoderNet:

@@ -95,16 +95,21 @@ def figures(llr: np.ndarray, spoof: np.ndarray) -> dict[str, float]:
     }
 
 
-def span_rule(frame_llr: list[np.ndarray], real: np.ndarray) -> dict[str, float]:
-    """The peaks of the real clips' smoothed frames -> the LLR that at most CONTROL_RATE of them reach, never
-    below 0, and the mean excess in their tail, by which it has to rise in longer clips (Coles 2001, ch. 4).
+def span_rule(curves: list[np.ndarray], real: np.ndarray) -> dict[str, float]:
+    """LLR over time of each clip -> from the peaks of real ones the LLR that at most CONTROL_RATE of them
+    reach, never below 0, and the mean excess in their tail, by which it has to rise in longer clips (Coles
+    2001, ch. 4).
     """
-    width = round(SPAN["smooth_s"] * SAMPLE_RATE / models.FRAME_HOP_SAMPLES)
-    peaks = np.array([smooth(f, width).max() for f, r in zip(frame_llr, real, strict=True) if r])
+    peaks = np.array([curve.max() for curve, r in zip(curves, real, strict=True) if r])
     tail = float(np.quantile(peaks, 1 - TAIL))
     excess = peaks[peaks >= tail] - tail
     threshold = max(0.0, float(np.quantile(peaks, 1 - CONTROL_RATE)))
     return {"threshold": threshold, "rise": float(excess.mean()), **SPAN}
+
+
+def smoothed(frame_llr: np.ndarray) -> np.ndarray:
+    """LLRs of frames (F,) -> what spans are cut from where a model does not tell origins."""
+    return smooth(frame_llr, round(SPAN["smooth_s"] * SAMPLE_RATE / models.FRAME_HOP_SAMPLES))
 
 
 def manifest_facts(
@@ -115,9 +120,8 @@ def manifest_facts(
     llr, frames = maps.window(logits.clip()), bool(len(logits.frame[0]))
     high = threshold_for_false_alarms(llr, spoof, FALSE_ALARM_RATE)
     low = threshold_for_misses(llr, spoof, MISS_RATE)
-    flagged = (
-        span_rule([maps.frame(f) for f in logits.frame], ~spoof) if frames else {"threshold": high, **SPAN}
-    )
+    curves = [smoothed(maps.frame(f)) for f in logits.frame]
+    flagged = span_rule(curves, ~spoof) if frames else {"threshold": high, **SPAN}
     return {
         "schema": SCHEMA,
         "name": tracking.MODEL,

@@ -18,7 +18,7 @@ import numpy as np
 from serving import audio
 from serving.detector import Detector, Scores
 from serving.errors import ClipError, ModelError
-from serving.verdict import Verdict, smooth
+from serving.verdict import Verdict, curve
 from training import judging, localisation, plots
 from training.datasets import Clip, DataError
 from training.evaluate import clips_of
@@ -68,14 +68,13 @@ def _locate(detector: Detector, one: Splice) -> Located:
 
 
 def segment_scores(scores: Scores, verdict: Verdict, detector: Detector, duration_s: float) -> Floats:
-    """Mean of the map that spans are cut from, over each 160 ms: smoothed frames, or else windows."""
-    manifest = detector.manifest
+    """Mean of the map that spans are cut from, over each 160 ms: frames, or else windows."""
     if scores.frame_llr is None or not len(scores.frame_llr):
         return localisation.cell_scores([window[:3] for window in verdict.windows], duration_s, SEGMENT_S)
-    hop_s = manifest.frame_hop_samples / manifest.sample_rate
-    frames = smooth(scores.frame_llr, round(manifest.span["smooth_s"] / hop_s))
-    starts = np.arange(len(frames)) * hop_s
-    stretches = [(start, start + hop_s, llr) for start, llr in zip(starts, frames, strict=True)]
+    cells, hop = curve(scores, detector.manifest)
+    hop_s = hop / detector.manifest.sample_rate
+    starts = np.arange(len(cells)) * hop_s
+    stretches = [(start, start + hop_s, llr) for start, llr in zip(starts, cells, strict=True)]
     return localisation.cell_scores(stretches, duration_s, SEGMENT_S)
 
 

@@ -56,9 +56,15 @@ def loudness_llr(samples: np.ndarray) -> float:
 
 
 def write_model(
-    path: Path, manifest: Manifest = MANIFEST, text: str | None = None, novelty: bool = False
+    path: Path,
+    manifest: Manifest = MANIFEST,
+    text: str | None = None,
+    novelty: bool = False,
+    origin: bool = False,
 ) -> Path:
-    """The loudness model as a file; `text` replaces the manifest's JSON, `novelty` is the loudness again."""
+    """The loudness model as a file; `text` replaces the manifest's JSON, `novelty` is the loudness again and
+    a frame's `origin` is its own, twice.
+    """
     outputs = {"window_llr": (manifest.window_samples, manifest.hop_samples)}
     if manifest.frame_hop_samples:
         outputs["frame_llr"] = (manifest.frame_hop_samples, manifest.frame_hop_samples)
@@ -77,7 +83,17 @@ def write_model(
             helper.make_node("Mul", [f"{name}_log", "two"], [f"{name}_twice"]),
             helper.make_node("Add", [f"{name}_twice", "twelve"], [name]),
         ]
-    constants = [helper.make_tensor("axis", TensorProto.INT64, [1], [1])] + [
+    named = {name: ["batch", f"{name}s"] for name in outputs}
+    if origin:
+        nodes += [
+            helper.make_node("Unsqueeze", ["frame_llr", "last"], ["frame_column"]),
+            helper.make_node("Concat", ["frame_column", "frame_column"], ["frame_origin"], axis=2),
+        ]
+        named["frame_origin"] = ["batch", "frames", 2]
+    constants = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [at]) for name, at in (("axis", 1), ("last", 2))
+    ]
+    constants += [
         helper.make_tensor(name, TensorProto.FLOAT, [], [value])
         for name, value in (("tiny", 1e-9), ("two", 2.0), ("twelve", 12.0))
     ]
@@ -85,7 +101,7 @@ def write_model(
         nodes,
         "loudness",
         [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", f"{name}s"]) for name in outputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, axes) for name, axes in named.items()],
         constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

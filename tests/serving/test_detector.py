@@ -171,6 +171,17 @@ def test_novelty_is_given_by_window_where_the_model_has_it(detector: Detector, t
     assert detector.score([samples]).novelty is None
 
 
+def test_each_frame_has_one_origin_where_the_model_tells_it(tmp_path: Path) -> None:
+    manifest = replace(MANIFEST, hop_samples=WINDOW, frame_hop_samples=FRAME)
+    telling = Detector.open(write_model(tmp_path / "telling.onnx", manifest, origin=True))
+    for seconds in (0.7, 5.3):
+        scores = telling.score([noise(seconds)], max_windows=2)
+        assert scores.frame_llr is not None and scores.origin is not None
+        assert scores.origin.shape == (len(scores.frame_llr), 2)
+        # In this model a frame's origin is its LLR, twice.
+        np.testing.assert_array_equal(scores.origin.T, [scores.frame_llr.astype(np.float16)] * 2)
+
+
 def test_a_verdict_on_novel_sound_carries_a_note(detector: Detector, tmp_path: Path) -> None:
     telling = Detector.open(write_model(tmp_path / "telling.onnx", novelty=True))
     loud, quiet = spoken(3), spoken(3, rms=0.05)

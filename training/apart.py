@@ -1,0 +1,233 @@
+"""A run with novelty -> the same with a fourth output: what tells recordings apart, so that verdicts can say
+which stretches of a clip belong together.
+
+    python -m training.apart --run RUN --data corpus/train.tsv
+
+Learnt from clips alone, whatever their labels: two stretches of one clip are to lie nearer to each other than
+to those of other voices, sources and generators. Spans are ruled anew on the curve that comes of it.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from serving import segments
+from serving.audio import SAMPLE_RATE
+from serving.detector import Scores
+from serving.frames import FrameTrack
+from training import models, tracking
+from training.checkpoints import checkpoint, detector_of
+from training.config import TrainConfig, TrainingError, configure
+from training.datasets import Clip, DataError, read
+from training.derived import derived
+from training.encoder import EncoderNet
+from training.metrics import eer
+from training.origin import Origin, contrast, even_distance
+from training.outcome import folder_of, span_rule
+from training.pool import CACHE, VARIANTS, Pool, pool
+from training.scoring import chunks_of
+
+NUMBERS = 8  # a frame: 16 or 32 tell stretches apart no better
+STEPS, BATCH, LR = 1500, 128, 2e-3
+TOGETHER = 4  # clips of one source in a row: what tells its voices and generators apart is asked too
+STRETCH = (8, 31)  # frames, the second one more than the longest
+CODED_SHARE = 0.3
+PAIRS = 4  # of each dev clip and variant, of one origin and of two
+
+
+@dataclass(frozen=True)
+class Track:
+    """What the convolutions make of one clip."""
+
+    sound: np.ndarray  # (F, width) float16
+    source: str
+    kind: str  # of one voice and making
+
+
+def tracks(
+    encoder: EncoderNet, clips: Sequence[Clip], held: Pool, config: TrainConfig, seed: int
+) -> list[Track]:
+    """Of the clips that hold two stretches, some of them as a codec leaves them."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for index, clip in enumerate(tqdm(clips, desc="sounds of clips")):
+        track = FrameTrack(models.FRAME_HOP_SAMPLES, encoder.trunk.position.shape[1], np.float16)
+        samples = held.get(index, "coded" if rng.random() < CODED_SHARE else "plain")
+        for part in chunks_of(samples, config):
+            track.add(part.start_sample, encoder.sound(torch.from_numpy(part.samples)[None])[0].numpy())
+        sound = track.joined(len(samples))
+        if len(sound) > 2 * STRETCH[0]:
+            found.append(Track(sound, clip.source, f"{clip.source}\t{clip.speaker}\t{clip.attack}"))
+    return found
+
+
+def two_of(count: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Two stretches of so many frames that share none, the earlier one first."""
+    longest = min(STRETCH[1], count // 2 + 1)
+    sizes = rng.integers(STRETCH[0], longest, 2) if longest > STRETCH[0] else np.full(2, STRETCH[0])
+    first = int(rng.integers(0, count - sizes.sum() + 1))
+    second = int(rng.integers(first + sizes[0], count - sizes[1] + 1))
+    return slice(first, first + int(sizes[0])), slice(second, second + int(sizes[1]))
+
+
+def drawn(rows: Sequence[Track], rng: np.random.Generator) -> Iterator[list[Track]]:
+    """Batches without end; sources weigh as the root of their clips."""
+    by_source = defaultdict(list)
+    for row in rows:
+        by_source[row.source].append(row)
+    names = list(by_source)
+    weights = np.array([len(by_source[name]) ** 0.5 for name in names])
+    while True:
+        batch: list[Track] = []
+        while len(batch) < BATCH:
+            of_source = by_source[names[rng.choice(len(names), p=weights / weights.sum())]]
+            chosen = rng.choice(len(of_source), min(TOGETHER, len(of_source)), replace=False)
+            batch += [of_source[at] for at in chosen]
+        yield batch[:BATCH]
+
+
+def means(origin: Origin, rows: Sequence[Track], cuts: Sequence[slice]) -> Tensor:
+    """(B, numbers): the embedding of a stretch of each clip."""
+    sizes = [cut.stop - cut.start for cut in cuts]
+    sound = np.concatenate([row.sound[cut] for row, cut in zip(rows, cuts, strict=True)])
+    found = origin(torch.from_numpy(sound.astype(np.float32)))
+    return torch.stack([part.mean(dim=0) for part in found.split(sizes)])
+
+
+def fit(rows: Sequence[Track], seed: int, report: Callable[[float, int], object]) -> Origin:
+    """The embedding, learnt from these clips; `report` is told the loss and the step now and then."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    origin = Origin(rows[0].sound.shape[1], NUMBERS)
+    some = torch.from_numpy(np.concatenate([row.sound for row in rows[::5]]).astype(np.float32))
+    origin.scale.measure(some, some.abs().mean(dim=0))
+    optimiser = torch.optim.AdamW(origin.parameters(), LR, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LR, STEPS)
+    batches = drawn(rows, rng)
+    for step in (bar := tqdm(range(STEPS), desc="what tells recordings apart")):
+        batch = next(batches)
+        first, second = zip(*(two_of(len(row.sound), rng) for row in batch), strict=True)
+        loss = contrast(
+            means(origin, batch, first), means(origin, batch, second), [row.kind for row in batch]
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 49:
+            bar.set_postfix(loss=f"{loss.item():.2f}")
+            report(loss.item(), step + 1)
+    models.rounded(origin)
+    return origin.eval()
+
+
+@torch.no_grad()
+def distances(origin: Origin, rows: Sequence[Track], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances of pairs of stretches, and whether they are of two origins, (n,) each."""
+    rng = np.random.default_rng(seed)
+    found, other = [], []
+    for row in [row for row in rows for _ in range(PAIRS)]:
+        elsewhere = rows[int(rng.integers(len(rows)))]
+        first, second = two_of(len(row.sound), rng)
+        third = two_of(len(elsewhere.sound), rng)[0]
+        one, same, foreign = means(origin, [row, row, elsewhere], [first, second, third])
+        found += [float(((one - mate) ** 2).sum()) for mate in (same, foreign)]
+        other += [False, row.kind != elsewhere.kind]
+    return np.array(found), np.array(other)
+
+
+@torch.no_grad()
+def scores_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig) -> Scores:
+    """What serving is told of a clip (N,)."""
+    frames = FrameTrack(models.FRAME_HOP_SAMPLES)
+    origins = FrameTrack(models.FRAME_HOP_SAMPLES, NUMBERS, np.float16)
+    starts, windows = [], []
+    for part in chunks_of(samples, config):
+        window, frame, _, origin = detector(torch.from_numpy(part.samples)[None])
+        starts.append(part.start_sample + config.window_samples * np.arange(window.shape[1]))
+        windows.append(window[0].numpy())
+        frames.add(part.start_sample, frame[0].numpy())
+        origins.add(part.start_sample, origin[0].numpy())
+    total = len(samples)
+    return Scores(
+        np.concatenate(starts),
+        np.concatenate(windows),
+        frames.joined(total),
+        total,
+        origin=origins.joined(total),
+    )
+
+
+def ruled(
+    detector: models.Detector, dev: Sequence[Clip], held: Pool, config: TrainConfig
+) -> dict[str, float]:
+    """The rule for spans, by dev's real clips as they are and as a codec leaves them."""
+    real = [index for index, clip in enumerate(dev) if clip.label == "bonafide"]
+    geometry = (config.window_samples, models.FRAME_HOP_SAMPLES, SAMPLE_RATE)
+    curves = [
+        segments.evidence(scores_of(detector, held.get(index, variant), config), *geometry)
+        for variant in VARIANTS
+        for index in tqdm(real, desc=f"real clips of dev, {variant}")
+    ]
+    return span_rule(curves, np.ones(len(curves), bool))
+
+
+def run(of: str, data: Path, name: str, seed: int) -> str:
+    """One MLflow run that holds the detector with its origins; returns its id.
+
+    Raises TrainingError where the run holds no encoder with novelty.
+    """
+    content = checkpoint(of)
+    config = configure("encoder", content["config"] | {"origin": NUMBERS})
+    detector = detector_of(content)
+    encoder = models.encoder_of(detector.network)
+    if encoder is None or detector.novelty is None:
+        raise TrainingError(f"Run {of} tells no novelty; run training.familiar on one with an encoder first.")
+    train, dev = read(data, "train"), read(data, "dev")
+    params = config.as_dict() | {"run": of, "data": str(data.resolve()), "seed": seed}
+    with derived(content, name, params) as (run_id, _):
+        with torch.no_grad():
+            rows = tracks(encoder, train, pool([train], CACHE), config, seed)
+            of_dev = tracks(encoder, dev, pool([dev], CACHE), config, seed)
+        detector.origin = origin = fit(rows, seed, partial(mlflow.log_metric, "loss_origin"))
+        distance, other = distances(origin, of_dev, seed)
+        origin.scale_to(even_distance(distance, other))
+        models.rounded(origin)
+        mlflow.log_metric("eer_origin", error := eer(distance, other))
+        print(f"stretches of one origin or of two, dev: EER {error:.1%}")
+        facts = content["manifest"] | {"span": ruled(detector, dev, pool([dev], CACHE), config)}
+        path = folder_of(run_id) / tracking.CHECKPOINT
+        changed = {"config": config.as_dict(), "model": detector.state_dict(), "manifest": facts}
+        torch.save(content | changed, path)
+        mlflow.log_artifact(str(path))
+        print(f"run {run_id}")
+        return run_id
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", required=True, help="MLflow run id of a network with novelty")
+    parser.add_argument("--data", type=Path, required=True, help="protocol with train and dev")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--name", default="apart")
+    args = parser.parse_args()
+    try:
+        run(args.run, args.data, args.name, args.seed)
+    except (DataError, TrainingError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
