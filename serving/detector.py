@@ -2,9 +2,7 @@
 
 import hashlib
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,13 @@ from serving.chunking import Chunk, Samples, calls, chunks, ends_within, windows
 from serving.errors import ModelError
 from serving.frames import FrameTrack, LLRs
 from serving.manifest import METADATA_KEY, Manifest
+from serving.ordered import in_order
+from serving.sections import Sectioner, Sections
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
 ORIGIN = "frame_origin"  # of each frame a few numbers, alike where voice, room, channel and generator are
-BY_FRAME = (FRAMES, ORIGIN)
+BY_WINDOW = (WINDOWS, NOVELTY)
 # Of one call of the graph: onnxruntime's arena keeps as much as the largest call took. Where windows overlap,
 # a call's first costs most and longer calls pay. Windows side by side gain a twentieth: a clip that fits goes
 # in one call, a longer one on its own, as scripts score it, is to take no more memory than it must.
@@ -39,7 +39,7 @@ class Scores:
     frame_llr: LLRs | None  # (F,), frame f from sample f * frame_hop on; None if the model has no frames
     total_samples: int
     novelty: LLRs | None = None  # (W,), None if the model can't tell
-    origin: npt.NDArray[np.float16] | None = None  # (F, K), None if the model can't tell
+    sections: Sections | None = None  # of one origin, None if the model can't tell
 
     @property
     def clip_novelty(self) -> float | None:
@@ -59,10 +59,9 @@ class Detector:
         self.size = size
         self.path = path
         self._session = session
-        offered = {node.name: node.shape for node in session.get_outputs()}
+        offered = {node.name for node in session.get_outputs()}
         wanted = (WINDOWS, FRAMES, ORIGIN) if manifest.frame_hop_samples else (WINDOWS,)
         self._outputs = [name for name in (*wanted, NOVELTY) if name in offered]
-        self._origin_width = offered[ORIGIN][2] if ORIGIN in self._outputs else 0
 
     @classmethod
     def open(cls, path: Path, threads: int = 1, expected_sha256: str | None = None) -> "Detector":
@@ -97,33 +96,39 @@ class Detector:
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
         seen = _Counter(blocks)
-        starts, by_window = array("q"), {name: array("f") for name in self._outputs if name not in BY_FRAME}
-        by_frame = self._frame_tracks()
+        starts, by_window = array("q"), {n: array("f") for n in self._outputs if n in BY_WINDOW}
+        frames, sections = FrameTrack(self.manifest.frame_hop_samples), self._sectioner()
         hop = self.manifest.hop_samples
-        for chunk, outputs in _in_order(self._run, self._calls(seen, max_windows), self._threads):
+        for chunk, outputs in in_order(self._run, self._calls(seen, max_windows), self._threads):
             starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
             for name, row in by_window.items():
                 row.frombytes(outputs[name].tobytes())
-            for name, track in by_frame.items():
-                track.add(chunk.start_sample, outputs[name])
-        rows = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
-        frames = {name: track.joined(seen.total) for name, track in by_frame.items()}
+            if FRAMES in outputs:
+                frames.add(chunk.start_sample, outputs[FRAMES])
+            if sections:
+                heard = (outputs[name] for name in (WINDOWS, FRAMES, ORIGIN))
+                sections.add(chunk.start_sample, chunk.samples, *heard)
+        joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
         return Scores(
             np.frombuffer(starts, np.int64),
-            rows[WINDOWS],
-            frames.get(FRAMES),
+            joined[WINDOWS],
+            frames.joined(seen.total) if FRAMES in self._outputs else None,
             seen.total,
-            rows.get(NOVELTY),
-            frames.get(ORIGIN),
+            joined.get(NOVELTY),
+            sections.done(seen.total) if sections and starts else None,
         )
 
-    def _frame_tracks(self) -> dict[str, FrameTrack]:
-        """An empty one for each output that has a row a frame."""
-        hop = self.manifest.frame_hop_samples
-        # Half the bits tell stretches apart as well as all of them, in half the memory.
-        of_origin = FrameTrack(hop, self._origin_width, np.float16)
-        tracks = {FRAMES: FrameTrack(hop), ORIGIN: of_origin}
-        return {name: track for name, track in tracks.items() if name in self._outputs}
+    def _sectioner(self) -> Sectioner | None:
+        """None where the model does not tell origins."""
+        manifest = self.manifest
+        geometry = (manifest.window_samples, manifest.frame_hop_samples, manifest.sample_rate)
+        return Sectioner(*geometry, self._again) if ORIGIN in self._outputs else None
+
+    def _again(self, rows: Samples) -> LLRs:
+        """(n, window) -> (n,) LLRs."""
+        windows = [Chunk(0, row) for row in rows]
+        some = (windows[at : at + CALL_WINDOWS] for at in range(0, len(windows), CALL_WINDOWS))
+        return np.concatenate([outputs[WINDOWS] for call in some for outputs in self._run(call)])
 
     def _calls(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Iterator[list[Chunk]]:
         """The chunks of a clip, call by call of the graph."""
@@ -195,25 +200,6 @@ def windows_a_call(manifest: Manifest, short: bool) -> int:
     if manifest.hop_samples >= manifest.window_samples:
         return WHOLE_CLIP_WINDOWS if short else CALL_WINDOWS
     return max(1, windows_in(CALL_SAMPLES, manifest.window_samples, manifest.hop_samples))
-
-
-def _in_order(
-    run: Callable[[list[Chunk]], list[Outputs]], work: Iterable[list[Chunk]], threads: int
-) -> Iterator[tuple[Chunk, Outputs]]:
-    """Each chunk with its outputs, in order, at most `threads` + 1 calls' chunks at a time."""
-    if threads <= 1:
-        for call in work:
-            yield from zip(call, run(call), strict=True)
-        return
-    with ThreadPoolExecutor(threads) as workers:
-        begun: deque[tuple[list[Chunk], Future[list[Outputs]]]] = deque()
-        for call in work:
-            begun.append((call, workers.submit(run, call)))
-            if len(begun) > threads:
-                first, outputs = begun.popleft()
-                yield from zip(first, outputs.result(), strict=True)
-        for call, outputs in begun:
-            yield from zip(call, outputs.result(), strict=True)
 
 
 class _Counter:

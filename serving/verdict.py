@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serving import segments
 from serving.detector import Scores
 from serving.manifest import Manifest
 from serving.stretches import Floats, Stretches
@@ -147,16 +146,15 @@ def span_threshold(duration_s: float, manifest: Manifest) -> float:
 
 
 def curve(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
-    """LLR over time on an even grid and the grid's step in samples: frames by stretches of one origin where
-    the model tells origins, else smoothed frames, else window means.
+    """LLR over time on an even grid and the grid's step in samples: sections of one origin where the
+    model tells origins, else smoothed frames, else window means.
     """
     if scores.frame_llr is None or not len(scores.frame_llr):
         return _window_means(scores, manifest), manifest.hop_samples
     hop = manifest.frame_hop_samples
-    if scores.origin is None:
-        width = round(manifest.span["smooth_s"] * manifest.sample_rate / hop)
-        return smooth(scores.frame_llr, width), hop
-    return segments.evidence(scores, manifest.window_samples, hop, manifest.sample_rate), hop
+    if scores.sections is not None:
+        return scores.sections.curve(), hop
+    return smooth(scores.frame_llr, round(manifest.span["smooth_s"] * manifest.sample_rate / hop)), hop
 
 
 def smooth(values: Floats | npt.NDArray[np.float32], width: int) -> Floats:

@@ -21,10 +21,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from serving import segments
 from serving.audio import SAMPLE_RATE
-from serving.detector import Scores
-from serving.frames import FrameTrack
+from serving.sections import Sectioner
 from training import models, tracking
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError, configure
@@ -61,14 +59,23 @@ def tracks(
     rng = np.random.default_rng(seed)
     found = []
     for index, clip in enumerate(tqdm(clips, desc="sounds of clips")):
-        track = FrameTrack(models.FRAME_HOP_SAMPLES, encoder.trunk.position.shape[1], np.float16)
         samples = held.get(index, "coded" if rng.random() < CODED_SHARE else "plain")
-        for part in chunks_of(samples, config):
-            track.add(part.start_sample, encoder.sound(torch.from_numpy(part.samples)[None])[0].numpy())
-        sound = track.joined(len(samples))
+        sound = _sound(encoder, samples, config)
         if len(sound) > 2 * STRETCH[0]:
             found.append(Track(sound, clip.source, f"{clip.source}\t{clip.speaker}\t{clip.attack}"))
     return found
+
+
+def _sound(encoder: EncoderNet, samples: np.ndarray, config: TrainConfig) -> np.ndarray:
+    """(N,) -> (F, width) float16, what two windows hear taken from the first."""
+    rows: list[np.ndarray] = []
+    count, hop = 0, models.FRAME_HOP_SAMPLES
+    for part in chunks_of(samples, config):
+        sound = encoder.sound(torch.from_numpy(part.samples)[None])[0].numpy()
+        first = round(part.start_sample / hop)
+        rows.append(sound[count - first :].astype(np.float16))
+        count = first + len(sound)
+    return np.concatenate(rows)[: -(-len(samples) // hop)]
 
 
 def two_of(count: int, rng: np.random.Generator) -> tuple[slice, slice]:
@@ -147,25 +154,18 @@ def distances(origin: Origin, rows: Sequence[Track], seed: int) -> tuple[np.ndar
 
 
 @torch.no_grad()
-def scores_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig) -> Scores:
-    """What serving is told of a clip (N,)."""
-    frames = FrameTrack(models.FRAME_HOP_SAMPLES)
-    origins = FrameTrack(models.FRAME_HOP_SAMPLES, NUMBERS, np.float16)
-    starts, windows = [], []
+def curve_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig) -> np.ndarray:
+    """LLR over time of a clip (N,), one a frame, as serving makes it."""
+
+    def heard(waveform: np.ndarray) -> list[np.ndarray]:
+        return [output.numpy() for output in detector(torch.from_numpy(waveform))]
+
+    geometry = (config.window_samples, models.FRAME_HOP_SAMPLES, SAMPLE_RATE)
+    sections = Sectioner(*geometry, lambda rows: heard(rows)[0][:, 0])
     for part in chunks_of(samples, config):
-        window, frame, _, origin = detector(torch.from_numpy(part.samples)[None])
-        starts.append(part.start_sample + config.window_samples * np.arange(window.shape[1]))
-        windows.append(window[0].numpy())
-        frames.add(part.start_sample, frame[0].numpy())
-        origins.add(part.start_sample, origin[0].numpy())
-    total = len(samples)
-    return Scores(
-        np.concatenate(starts),
-        np.concatenate(windows),
-        frames.joined(total),
-        total,
-        origin=origins.joined(total),
-    )
+        window, frame, _, origin = heard(part.samples[None])
+        sections.add(part.start_sample, part.samples, window[0], frame[0], origin[0])
+    return sections.done(len(samples)).curve()
 
 
 def ruled(
@@ -173,9 +173,8 @@ def ruled(
 ) -> dict[str, float]:
     """The rule for spans, by dev's real clips as they are and as a codec leaves them."""
     real = [index for index, clip in enumerate(dev) if clip.label == "bonafide"]
-    geometry = (config.window_samples, models.FRAME_HOP_SAMPLES, SAMPLE_RATE)
     curves = [
-        segments.evidence(scores_of(detector, held.get(index, variant), config), *geometry)
+        curve_of(detector, held.get(index, variant), config)
         for variant in VARIANTS
         for index in tqdm(real, desc=f"real clips of dev, {variant}")
     ]

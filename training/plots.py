@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from serving.verdict import ConfidenceMap
 from serving.whole import write_whole
 from training import metrics
 
@@ -103,11 +104,11 @@ def bars(title: str, label: str, rows: Sequence[tuple[str, metrics.Interval]]) -
 
 
 def confidence_map(
-    samples: ArrayLike, rate_hz: int, windows: Sequence[Any], spans: Sequence[Any], true: Sequence[Any] = ()
+    samples: ArrayLike, rate_hz: int, found: ConfidenceMap, spans: Sequence[Any], true: Sequence[Any] = ()
 ) -> Figure:
     """A clip's envelope, spoof probability over time, flagged spans below and true spans above.
 
-    `windows` and `spans` hold (start_s, end_s, llr, probability), `true` (start_s, end_s).
+    `spans` hold (start_s, end_s, llr, probability), `true` (start_s, end_s).
     """
     figure, axes = _canvas("Confidence map", "seconds", "spoof probability", height=3)
     sound = np.asarray(samples, dtype=float)
@@ -115,8 +116,8 @@ def confidence_map(
     seconds = np.linspace(0, len(sound) / rate_hz, len(folded))
     envelope = folded / (folded.max() + 1e-9) / 2
     axes.fill_between(seconds, 0.5 - envelope, 0.5 + envelope, color=MARK, alpha=0.3, linewidth=0)
-    middles = [(start + end) / 2 for start, end, *_ in windows]
-    axes.plot(middles, [window[3] for window in windows], color=FAKE, label="probability")
+    edges = np.minimum(found.step_s * np.arange(len(found.probability) + 1), len(sound) / rate_hz)
+    axes.stairs(found.probability, edges, baseline=None, color=FAKE, linewidth=1.5, label="probability")
     for number, (start, end, *_) in enumerate(spans):
         axes.axvspan(start, end, 0, 0.05, color=FAKE, label="flagged" if not number else None)
     for number, (start, end) in enumerate(true):

@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     for kind in KINDS:
         one = next(one for one in found if one.splice.kind == kind)
         drawn = plots.confidence_map(
-            one.splice.samples, audio.SAMPLE_RATE, one.verdict.windows, one.verdict.spans, one.splice.spoof
+            one.splice.samples, audio.SAMPLE_RATE, one.verdict.map, one.verdict.spans, one.splice.spoof
         )
         plots.save(drawn, chosen.out / f"splice-{kind.replace(' ', '-')}.png")
     return 0

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from serving.detection import judge
 from serving.detector import Detector
 from serving.errors import ModelError
-from tests.serving.conftest import FRAME, HOP, MANIFEST, WINDOW, loudness_llr, noise, spoken, write_model
+from tests.serving.conftest import (
+    FRAME,
+    HOP,
+    MANIFEST,
+    SAMPLE_RATE,
+    WINDOW,
+    loudness_llr,
+    noise,
+    spoken,
+    write_model,
+)
 
 
 def test_a_window_scores_what_its_loudness_says(detector: Detector) -> None:
@@ -171,15 +181,22 @@ def test_novelty_is_given_by_window_where_the_model_has_it(detector: Detector, t
     assert detector.score([samples]).novelty is None
 
 
-def test_each_frame_has_one_origin_where_the_model_tells_it(tmp_path: Path) -> None:
+def test_sections_are_told_where_the_model_tells_origins(detector: Detector, tmp_path: Path) -> None:
     manifest = replace(MANIFEST, hop_samples=WINDOW, frame_hop_samples=FRAME)
     telling = Detector.open(write_model(tmp_path / "telling.onnx", manifest, origin=True))
-    for seconds in (0.7, 5.3):
-        scores = telling.score([noise(seconds)], max_windows=2)
-        assert scores.frame_llr is not None and scores.origin is not None
-        assert scores.origin.shape == (len(scores.frame_llr), 2)
-        # In this model a frame's origin is its LLR, twice.
-        np.testing.assert_array_equal(scores.origin.T, [scores.frame_llr.astype(np.float16)] * 2)
+    # In this model a frame's origin is its loudness: quiet, loud for a second, quiet.
+    parts = [(2.7, 0.01), (1.0, 0.3), (1.9, 0.01)]
+    clip = np.concatenate([noise(seconds, seed, rms) for seed, (seconds, rms) in enumerate(parts)])
+    found = [telling.score([clip], max_windows=most).sections for most in (1, 2, 6)]
+    for sections in found:
+        assert sections is not None
+        np.testing.assert_array_equal(sections.llr, found[0].llr)  # type: ignore[union-attr]
+        edges = np.cumsum(sections.frames) * FRAME / SAMPLE_RATE
+        np.testing.assert_allclose(edges, np.cumsum([seconds for seconds, _ in parts]), atol=0.1)
+        expected = [loudness_llr(noise(3, 0, rms)) for _, rms in parts]
+        np.testing.assert_allclose(sections.llr, expected, atol=0.7)
+    assert detector.score([clip]).sections is None
+    assert telling.score([clip[:0]]).sections is None
 
 
 def test_a_verdict_on_novel_sound_carries_a_note(detector: Detector, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from serving import score as score_module
 from serving.detector import Detector
+from serving.verdict import ConfidenceMap
 from training import evaluate, judging, plots
 from training.datasets import protocol
 from training.metrics import Interval
@@ -172,7 +173,11 @@ SCORES, SPOOF = np.array([-3.0, -1.0, 0.5, 2.0]), np.array([False, True, False, 
         ),
         lambda: plots.bars("Attacks", "EER", []),
         lambda: plots.confidence_map(
-            np.zeros(16_000), 16_000, [(0, 1, 0.0, 0.5)], [(0, 0.5, 1, 0.7)], [(0, 0.4)]
+            np.zeros(16_000),
+            16_000,
+            ConfidenceMap(0.6, np.zeros(2), np.array([0.5, 0.9])),
+            [(0, 0.5, 1, 0.7)],
+            [(0, 0.4)],
         ),
     ],
 )

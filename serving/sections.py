@@ -1,0 +1,161 @@
+"""Windows with the origins of their frames -> sections of one origin, and what is said of each.
+
+A frame says little by itself, and a mean over its neighbours smears the edges of what was put in. So a clip
+is cut where its origin changes, what a cut window hears of two origins is asked again of each alone, and what
+is said of a section counts for all of the same origin nearby: a cut is no evidence, but tells what belongs
+together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.chunking import Samples, fit_window
+from serving.frames import LLRs
+from serving.origins import APART_S, SIDE_S, Counts, Floats, cuts, joined, odds
+
+BLOCK_WINDOWS = 15  # are cut into sections at once, half a minute: memory does not grow with the clip
+REACH = 64  # sections on either side that may be of one origin with a section
+# A window that hears two origins says nothing of either: variance of the origin inside it.
+MIXED, MIXED_SOFTNESS = 0.3, 0.05
+WINDOW_SHARE = 0.5  # of the evidence where a window hears one origin; the rest are the frames
+MOST_AGAIN = 2  # parts asked again for every window of a block, where it is all changes
+LEAST_S = 0.5  # of a part that is asked again, where its section is as long
+
+Again = Callable[[Samples], LLRs]  # (n, window) waveforms -> (n,) LLRs, n above 0
+Part = tuple[int, int]  # first frame and end
+
+
+@dataclass(frozen=True)
+class Sections:
+    """Stretches of one origin, side by side from the clip's start."""
+
+    frames: Counts  # (S,) length of each
+    origins: Floats  # (S, K)
+    llr: Floats  # (S,) mean of what is said of each
+
+    def curve(self) -> Floats:
+        """LLR over time, one a frame: each section's mean with those of the same origin nearby, by their
+        lengths and the odds of one origin.
+        """
+        total, weight = self.llr * self.frames, self.frames.astype(np.float64)
+        for step in range(1, min(REACH, len(self.llr) - 1) + 1):
+            alike = odds(((self.origins[step:] - self.origins[:-step]) ** 2).sum(axis=1))
+            for own, other in ((slice(step, None), slice(-step)), (slice(-step), slice(step, None))):
+                total[own] += alike * self.frames[other] * self.llr[other]
+                weight[own] += alike * self.frames[other]
+        return np.repeat(total / weight, self.frames)
+
+
+class Sectioner:
+    """Takes a clip's windows in order; what it says does not depend on how they were handed over."""
+
+    def __init__(self, window_samples: int, hop_samples: int, sample_rate: int, again: Again) -> None:
+        """The hop is that of frames."""
+        self._window, self._hop, self._again = window_samples, hop_samples, again
+        self._side, self._apart, self._least = (
+            round(seconds * sample_rate / hop_samples) for seconds in (SIDE_S, APART_S, LEAST_S)
+        )
+        self._begin(0)
+        self._found: list[Sections] = []
+
+    def _begin(self, frame: int) -> None:
+        """A new block, from this frame of the clip on."""
+        self._first = frame
+        self._windows: list[tuple[int, float]] = []  # first frame, LLR
+        self._heard: list[tuple[Samples, LLRs, LLRs]] = []  # samples, frames' LLRs and origins that are new
+
+    def add(
+        self, start_sample: int, samples: Samples, window_llr: LLRs, frame_llr: LLRs, origin: LLRs
+    ) -> None:
+        """The windows of a chunk, side by side, frames and origins one after another; a clip's last one may
+        reach back into what is known.
+        """
+        frames, origins = self._window // self._hop, origin.reshape(len(frame_llr), -1)
+        for index, llr in enumerate(window_llr):
+            start = start_sample + index * self._window
+            if len(self._windows) >= BLOCK_WINDOWS and start % self._window == 0:
+                self._settle(None)
+            first = round(start / self._hop)
+            self._windows.append((first - self._first, float(llr)))
+            known = max(0, self._first + self._count() - first)
+            own = slice(index * frames + known, (index + 1) * frames)
+            heard = samples[index * self._window + known * self._hop : (index + 1) * self._window]
+            self._heard.append((heard, frame_llr[own], origins[own]))
+
+    def done(self, total_samples: int) -> Sections:
+        """Those of the whole clip, without a short clip's repetitions."""
+        self._settle(-(-total_samples // self._hop))
+        lengths, origins, llrs = zip(
+            *((one.frames, one.origins, one.llr) for one in self._found), strict=True
+        )
+        return Sections(np.concatenate(lengths), np.concatenate(origins), np.concatenate(llrs))
+
+    def _count(self) -> int:
+        return sum(len(frames) for _, frames, _ in self._heard)
+
+    def _settle(self, total_frames: int | None) -> None:
+        """Cuts the block into sections, and begins a new one."""
+        samples, frame_llr, origin = (np.concatenate(rows) for rows in zip(*self._heard, strict=True))
+        if total_frames is not None:
+            frame_llr, origin = (rows[: total_frames - self._first] for rows in (frame_llr, origin))
+        starts, origins = joined(cuts(origin, self._side, self._apart), origin)
+        lengths = np.diff(np.append(starts, len(origin)))
+        parts, one, llr = self._parts(samples, starts, lengths, origins)
+        said = _with_windows(frame_llr, parts, one, llr)
+        self._found.append(Sections(lengths, origins, np.add.reduceat(said, starts) / lengths))
+        self._begin(self._first + self._count())
+
+    def _parts(
+        self, samples: Samples, starts: Counts, lengths: Counts, origins: Floats
+    ) -> tuple[list[Part], Floats, Floats]:
+        """What windows and parts of them hear, how surely one origin, and their LLRs."""
+        count, size = int(lengths.sum()), self._window // self._hop
+        parts = [(first, min(first + size, count)) for first, _ in self._windows]
+        one = odds(_variance(parts, lengths, origins), MIXED, MIXED_SOFTNESS)
+        llr = np.array([llr for _, llr in self._windows])
+        mixed = np.zeros(count, bool)
+        for (first, end), sure in zip(parts, one, strict=True):
+            mixed[first:end] |= sure < 0.5
+        again = asked(mixed, starts, lengths, size, self._least)[: MOST_AGAIN * len(parts)]
+        if not again:
+            return parts, one, llr
+        pieces = [samples[first * self._hop : end * self._hop] for first, end in again]
+        rows = np.stack([fit_window(piece, self._window) for piece in pieces])
+        return [*parts, *again], np.append(one, np.ones(len(again))), np.append(llr, self._again(rows))
+
+
+def asked(mixed: npt.NDArray[np.bool_], starts: Counts, lengths: Counts, size: int, least: int) -> list[Part]:
+    """What is to be heard again: the parts of sections under mixed windows, the longest first, lengthened
+    inside their section to `least` frames, and as parts of `size` where they are longer.
+    """
+    found = []
+    for start, end in zip(starts, starts + lengths, strict=True):
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], mixed[start:end], [False]]).astype(np.int8)))
+        for first, last in (edges + start).reshape(-1, 2).tolist():
+            lacking = max(0, least - (last - first))
+            first, last = max(int(start), first - lacking), min(int(end), last + lacking)
+            number = -(-(last - first) // size)
+            offsets = np.linspace(0, max(0, last - first - size), number).round().astype(int).tolist()
+            found += [(first + offset, min(first + offset + size, last)) for offset in offsets]
+    return sorted(found, key=lambda part: (part[0] - part[1], part[0]))
+
+
+def _variance(parts: list[Part], lengths: Counts, origins: Floats) -> Floats:
+    """(W,): variance of the sections' origins (S, K) over the frames of each part."""
+    frames = np.repeat(origins, lengths, axis=0)
+    return np.array([frames[first:end].var(axis=0).sum() for first, end in parts])
+
+
+def _with_windows(frame_llr: LLRs, parts: list[Part], one: Floats, llr: Floats) -> Floats:
+    """(F,): frames' LLRs, joined by those of the windows and parts over them as far as these hear one
+    origin.
+    """
+    weight, weighted = np.zeros((2, len(frame_llr)))
+    for (first, end), sure, value in zip(parts, one, llr, strict=True):
+        weight[first:end] += sure
+        weighted[first:end] += sure * value
+    share = WINDOW_SHARE * np.minimum(weight, 1.0)
+    return (1 - share) * frame_llr + share * weighted / np.maximum(weight, 1e-9)

@@ -1,0 +1,162 @@
+"""Sections of one origin are found, say one thing each, and a cut alone says nothing."""
+
+import tracemalloc
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from serving.sections import BLOCK_WINDOWS, MOST_AGAIN, REACH, Sectioner, Sections, asked
+
+RATE, HOP, WINDOW = 16_000, 640, 30_720
+SIZE = WINDOW // HOP  # frames a window
+A, B = (0.0, 0.0), (2.0, -1.0)  # origins that are far apart
+Part = tuple[tuple[float, float], int, float]  # origin, frames, LLR
+
+
+class Clip:
+    """Samples that a graph would hear as these parts: each holds its LLR, and the frames are noisy."""
+
+    def __init__(self, *parts: Part, noise: float = 0.15, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.llr = np.concatenate([np.full(count, llr) for _, count, llr in parts])
+        self.frames = (self.llr + rng.normal(0, noise, len(self.llr))).astype(np.float32)
+        origin = np.concatenate([np.tile(where, (count, 1)) for where, count, _ in parts])
+        self.origin = (origin + rng.normal(0, 2 * noise, origin.shape)).astype(np.float32)
+        self.samples = np.repeat(self.llr, HOP).astype(np.float32)
+        self.asked: list[np.ndarray] = []
+
+    def windows(self) -> list[int]:
+        """First frames, the last one off the grid where the others leave a tail."""
+        starts = list(range(0, max(1, len(self.llr) - SIZE + 1), SIZE))
+        return starts if starts[-1] + SIZE >= len(self.llr) else [*starts, len(self.llr) - SIZE]
+
+    def again(self, rows: np.ndarray) -> np.ndarray:
+        """What a graph says that hears the mean of what it is given."""
+        self.asked.extend(rows)
+        return np.asarray(rows.mean(axis=1), np.float32)
+
+    def sections(self, said: float | None = None, together: int = 1) -> Sections:
+        """Windows say the mean of what they hear, or all the same; so many go together."""
+        sectioner = Sectioner(WINDOW, HOP, RATE, self.again)
+        starts = self.windows()
+        grid = [start for start in starts if start % SIZE == 0]
+        groups: list[Sequence[int]] = [grid[at : at + together] for at in range(0, len(grid), together)]
+        groups += [[start] for start in starts if start % SIZE]
+        for group in groups:
+            own = slice(group[0], group[-1] + SIZE)
+            llr = [self.llr[start : start + SIZE].mean() if said is None else said for start in group]
+            sectioner.add(
+                group[0] * HOP,
+                np.resize(self.samples[own.start * HOP : own.stop * HOP], len(group) * WINDOW),
+                np.array(llr, np.float32),
+                np.resize(self.frames[own], len(group) * SIZE),
+                np.resize(self.origin[own], (len(group) * SIZE, 2)),
+            )
+        return sectioner.done(len(self.samples))
+
+
+def test_an_insert_is_found_with_sharp_edges_and_what_surrounds_it_speaks_as_one() -> None:
+    found = Clip((A, 60, -3.0), (B, 25, 3.0), (A, 40, -1.0)).sections().curve()
+    edges = np.flatnonzero(np.abs(np.diff(found)) > 1) + 1
+    assert len(edges) == 2 and np.abs(edges - [60, 85]).max() <= 2
+    # Before and after it the same voice speaks: -3 over 60 frames and -1 over 40.
+    np.testing.assert_allclose(found[[0, 30, 100, 124]], -2.2, atol=0.3)
+    assert found[72] == pytest.approx(3.0, abs=0.4)
+
+
+def test_a_cut_between_two_of_one_label_is_no_evidence() -> None:
+    found = Clip((A, 60, -2.0), (B, 25, -2.0), (A, 40, -2.0)).sections().curve()
+    np.testing.assert_allclose(found, -2.0, atol=0.15)
+
+
+def test_a_clip_of_one_origin_says_one_thing_and_nothing_is_asked_again() -> None:
+    clip = Clip((A, 50, -2.0), (A, 40, 2.0))
+    found = clip.sections()
+    assert list(found.frames) == [90] and not clip.asked
+    assert np.ptp(found.curve()) == 0
+    assert found.llr[0] == pytest.approx(clip.frames.mean(), abs=0.25)
+
+
+def test_a_window_of_one_origin_joins_its_frames() -> None:
+    np.testing.assert_allclose(
+        Clip((A, SIZE, 0.0)).sections(said=8.0).curve(), 4.0, atol=0.2
+    )  # half and half
+
+
+def test_of_a_window_of_two_origins_each_is_asked_again_alone() -> None:
+    clip = Clip((A, 24, -4.0), (B, 24, 4.0))
+    found = clip.sections(said=50.0).curve()  # what the window says of both together does not count
+    assert len(clip.asked) == 2
+    for row, llr in zip(clip.asked, (-4.0, 4.0), strict=True):
+        assert row.shape == (WINDOW,)
+        assert row.mean() == pytest.approx(llr, abs=0.7)  # a frame or two of the other one
+    np.testing.assert_allclose([found[0], found[-1]], [-4.0, 4.0], atol=0.6)
+
+
+def test_what_lies_too_far_off_is_not_asked() -> None:
+    parts: list[Part] = [(A, 24, 4.0)]
+    for _ in range(REACH + 2):
+        parts += [(B, 24, 0.0), (A, 24, 0.0)]
+    found = Clip(*parts, noise=0.05).sections().curve()
+    assert 0.05 < found[:15].mean() < 1.0  # the mean of all sections like it within reach
+    assert abs(found[-15:].mean()) < 0.05
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 16, 17, 49, 16 * SIZE + 3])
+def test_clips_of_any_length_have_a_curve(frames: int) -> None:
+    found = Clip((A, frames, 1.0)).sections().curve()
+    assert found.shape == (frames,)
+    np.testing.assert_allclose(found, 1.0, atol=0.5)
+
+
+def test_sections_are_the_same_however_windows_were_handed_over() -> None:
+    parts: list[Part] = [
+        ((A, B)[number % 2], (40, 70, 55)[number % 3], 3.0 * (number % 2)) for number in range(60)
+    ]
+    one, some = (Clip(*parts).sections(together=number) for number in (1, 7))
+    assert len(one.llr) > 2 * len(parts) / 3 and one.frames.sum() > BLOCK_WINDOWS * SIZE
+    for name in ("frames", "origins", "llr"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(some, name))
+
+
+def test_a_clip_that_changes_all_the_time_costs_no_more_than_so_much() -> None:
+    rng = np.random.default_rng(3)
+    wild = Clip(*[(tuple(rng.normal(0, 3, 2)), 12, 0.0) for _ in range(8 * BLOCK_WINDOWS)])
+    wild.sections()
+    assert len(wild.windows()) < len(wild.asked) <= MOST_AGAIN * len(wild.windows())
+
+
+def test_parts_lie_inside_their_section_and_cover_what_was_mixed() -> None:
+    starts, lengths = np.array([0, 10, 200]), np.array([10, 190, 8])
+    mixed = np.zeros(208, bool)
+    mixed[5:150] = mixed[206:] = True
+    found = asked(mixed, starts, lengths, SIZE, 13)
+    assert [end - first for first, end in found] == sorted(
+        (end - first for first, end in found), reverse=True
+    )
+    covered = np.zeros(208, int)
+    for first, end in found:
+        section = int(np.searchsorted(starts, first, side="right")) - 1
+        assert starts[section] <= first and end <= starts[section] + lengths[section]
+        assert min(13, lengths[section]) <= end - first <= SIZE
+        covered[first:end] += 1
+    assert covered[mixed].all()
+
+
+def test_five_hours_take_no_more_than_the_answer() -> None:
+    sectioner = Sectioner(WINDOW, HOP, RATE, lambda rows: np.zeros(len(rows), np.float32))
+    clip = Clip(*[(where, 50, 0.0) for where in (A, B)] * 12)
+    frames, samples = np.resize(clip.frames, SIZE), np.zeros(WINDOW, np.float32)
+    count = 5 * 3600 * RATE // WINDOW
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            origin = np.resize(np.roll(clip.origin, 7 * number, axis=0), (SIZE, 2))
+            sectioner.add(number * WINDOW, samples, np.zeros(1, np.float32), frames, origin)
+        found = sectioner.done(count * WINDOW).curve()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.shape == (count * SIZE,)
+    assert peak < 3 * found.nbytes
