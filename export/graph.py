@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from serving.detector import ORIGIN, WINDOWS
+
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session on one thread, as serving's."""
@@ -16,12 +18,11 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _window_llr(session: onnxruntime.InferenceSession, waveforms: np.ndarray) -> np.ndarray:
-    """(B, N) -> (B, W)."""
-    found: np.ndarray = session.run(
-        ["window_llr"], {"waveform": np.ascontiguousarray(waveforms, np.float32)}
-    )[0]
-    return found
+def _said(session: onnxruntime.InferenceSession, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(B, N) -> LLRs of windows (B, W), and origins of frames (B, F, K), none where the model tells none."""
+    origin = [output.name for output in session.get_outputs() if output.name == ORIGIN]
+    found = session.run([WINDOWS, *origin], {"waveform": np.ascontiguousarray(waveforms, np.float32)})
+    return found[0], found[1] if origin else np.zeros((len(waveforms), 0, 0), np.float32)
 
 
 def is_quantised(model: bytes) -> bool:
@@ -30,28 +31,35 @@ def is_quantised(model: bytes) -> bool:
 
 
 def context_difference(model: bytes, window: int, hop: int, clips: Sequence[np.ndarray]) -> float:
-    """Largest change of a window's LLR: alone, in a batch beside a loud neighbour, inside its clip (N,).
+    """Largest change of a window's LLR, or of where its frames come from: alone, in a batch beside a loud
+    neighbour, inside its clip (N,).
 
     Infinite where the number of windows is not 1 + (N - window) // hop.
     """
     session = open_session(model)
     worst = 0.0
     for clip in clips:
-        inside = _window_llr(session, clip[None])[0]
+        inside, origins = (rows[0] for rows in _said(session, clip[None]))
         starts = range(0, len(clip) - window + 1, hop)
         if len(inside) != len(starts):
             return float("inf")
         windows = np.stack([clip[start : start + window] for start in starts])
         loud = np.sign(np.sin(np.arange(window, dtype=np.float32)))[None]
-        batched = _window_llr(session, np.concatenate([loud, windows]))[1:, 0]
-        alone = np.array([_window_llr(session, one[None])[0, 0] for one in windows])
-        difference = max(np.abs(inside - alone).max(), np.abs(batched - alone).max())
+        batched = [rows[1:] for rows in _said(session, np.concatenate([loud, windows]))]
+        each = [_said(session, one[None]) for one in windows]
+        alone = [np.concatenate(rows) for rows in zip(*each, strict=True)]
+        pairs = [(inside, alone[0][:, 0]), (batched[0], alone[0]), (batched[1], alone[1])]
+        if hop == window:  # else frames lie in several windows
+            if origins.size != alone[1].size:
+                return float("inf")
+            pairs.append((origins, alone[1].reshape(origins.shape)))
+        difference = max(np.abs(one - other).max(initial=0.0) for one, other in pairs)
         worst = max(worst, float(difference) if np.isfinite(difference) else float("inf"))
     return worst
 
 
 def finite_on_extremes(model: bytes, window: int, hop: int) -> str:
-    """Name of the first extreme input whose LLR is not finite, empty where all are."""
+    """Name of the first extreme input whose LLR or origin is not finite, empty where all are."""
     session = open_session(model)
     length = window + hop
     rng = np.random.default_rng(0)
@@ -63,6 +71,6 @@ def finite_on_extremes(model: bytes, window: int, hop: int) -> str:
         "one click in silence": np.eye(1, length)[0],
     }
     for name, waveform in extremes.items():
-        if not np.isfinite(_window_llr(session, waveform[None])).all():
+        if not all(np.isfinite(rows).all() for rows in _said(session, waveform[None])):
             return f"not finite on {name}"
     return ""

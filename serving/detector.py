@@ -68,7 +68,7 @@ class Detector:
         """Read, check and warm a model file. Raises ModelError with what was found and what to do.
 
         `threads` calls of the graph run at a time for one clip, each by one thread: threads that share a call
-        wait for each other.
+        wait for each other. What is heard again comes on top, one call at a time.
         """
         # Not at the top: importing it starts a thread, and a process forked after that hangs when it exits.
         import onnxruntime
@@ -89,15 +89,18 @@ class Detector:
         detector._warm()
         return detector
 
-    def score(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Scores:
+    def score(
+        self, blocks: Iterable[Samples], max_windows: int | None = None, with_sections: bool = True
+    ) -> Scores:
         """Mono 16 kHz blocks -> Scores, a chunk or two by a call of the graph. Memory doesn't grow with the
-        clip.
+        clip. Without sections nothing is heard twice.
 
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
         seen = _Counter(blocks)
         starts, by_window = array("q"), {n: array("f") for n in self._outputs if n in BY_WINDOW}
-        frames, sections = FrameTrack(self.manifest.frame_hop_samples), self._sectioner()
+        frames = FrameTrack(self.manifest.frame_hop_samples)
+        sections = self._sectioner() if with_sections else None
         hop = self.manifest.hop_samples
         for chunk, outputs in in_order(self._run, self._calls(seen, max_windows), self._threads):
             starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
@@ -119,10 +122,11 @@ class Detector:
         )
 
     def _sectioner(self) -> Sectioner | None:
-        """None where the model does not tell origins."""
+        """None where the model does not tell origins, or where its windows overlap."""
         manifest = self.manifest
         geometry = (manifest.window_samples, manifest.frame_hop_samples, manifest.sample_rate)
-        return Sectioner(*geometry, self._again) if ORIGIN in self._outputs else None
+        told = ORIGIN in self._outputs and manifest.hop_samples == manifest.window_samples
+        return Sectioner(*geometry, self._again) if told else None
 
     def _again(self, rows: Samples) -> LLRs:
         """(n, window) -> (n,) LLRs."""
@@ -158,6 +162,11 @@ class Detector:
             raise ModelError(
                 f"The graph gave {windows} windows for {rows.size} samples, "
                 f"its manifest says {sum(counts)}. Export the model again."
+            )
+        if ORIGIN in outputs and (not len(outputs[FRAMES]) or len(outputs[ORIGIN]) % len(outputs[FRAMES])):
+            raise ModelError(
+                f"The graph gave {len(outputs[ORIGIN])} numbers of origin for {len(outputs[FRAMES])} frames, "
+                "expected as many for each. Export the model again."
             )
         if not all(np.isfinite(values).all() for values in found):
             raise ModelError(f"The graph gave a score that is not finite at sample {call[0].start_sample}.")

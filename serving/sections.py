@@ -16,8 +16,13 @@ from serving.chunking import Samples, fit_window
 from serving.frames import LLRs
 from serving.origins import APART_S, SIDE_S, Counts, Floats, cuts, joined, odds
 
-BLOCK_WINDOWS = 15  # are cut into sections at once, half a minute: memory does not grow with the clip
-REACH = 64  # sections on either side that may be of one origin with a section
+# Windows that are cut into sections at once, half a minute: memory does not grow with the clip. A section
+# ends with its block, and none begins in the third of a second before.
+BLOCK_WINDOWS = 15
+REACH_S = 30.0  # between two sections that may speak as one
+LEAST_ODDS = (
+    0.05  # of one origin, below which they do not: a long one would outweigh a short one all the same
+)
 # A window that hears two origins says nothing of either: variance of the origin inside it.
 MIXED, MIXED_SOFTNESS = 0.3, 0.05
 WINDOW_SHARE = 0.5  # of the evidence where a window hears one origin; the rest are the frames
@@ -35,14 +40,21 @@ class Sections:
     frames: Counts  # (S,) length of each
     origins: Floats  # (S, K)
     llr: Floats  # (S,) mean of what is said of each
+    reach: int  # frames between two that may speak as one
 
     def curve(self) -> Floats:
         """LLR over time, one a frame: each section's mean with those of the same origin nearby, by their
         lengths and the odds of one origin.
         """
+        ends = np.cumsum(self.frames)
+        starts = ends - self.frames
         total, weight = self.llr * self.frames, self.frames.astype(np.float64)
-        for step in range(1, min(REACH, len(self.llr) - 1) + 1):
+        for step in range(1, len(self.llr)):
+            near = starts[step:] - ends[:-step] < self.reach
+            if not near.any():
+                break
             alike = odds(((self.origins[step:] - self.origins[:-step]) ** 2).sum(axis=1))
+            alike[~near | (alike < LEAST_ODDS)] = 0
             for own, other in ((slice(step, None), slice(-step)), (slice(-step), slice(step, None))):
                 total[own] += alike * self.frames[other] * self.llr[other]
                 weight[own] += alike * self.frames[other]
@@ -55,8 +67,8 @@ class Sectioner:
     def __init__(self, window_samples: int, hop_samples: int, sample_rate: int, again: Again) -> None:
         """The hop is that of frames."""
         self._window, self._hop, self._again = window_samples, hop_samples, again
-        self._side, self._apart, self._least = (
-            round(seconds * sample_rate / hop_samples) for seconds in (SIDE_S, APART_S, LEAST_S)
+        self._side, self._apart, self._least, self._reach = (
+            round(seconds * sample_rate / hop_samples) for seconds in (SIDE_S, APART_S, LEAST_S, REACH_S)
         )
         self._begin(0)
         self._found: list[Sections] = []
@@ -80,32 +92,34 @@ class Sectioner:
                 self._settle(None)
             first = round(start / self._hop)
             self._windows.append((first - self._first, float(llr)))
-            known = max(0, self._first + self._count() - first)
-            own = slice(index * frames + known, (index + 1) * frames)
-            heard = samples[index * self._window + known * self._hop : (index + 1) * self._window]
-            self._heard.append((heard, frame_llr[own], origins[own]))
+            held = self._first + self._count()
+            own = slice(index * frames + max(0, held - first), (index + 1) * frames)
+            new = slice(max(0, held * self._hop - start_sample), (index + 1) * self._window)
+            self._heard.append((samples[new], frame_llr[own], origins[own]))
 
     def done(self, total_samples: int) -> Sections:
         """Those of the whole clip, without a short clip's repetitions."""
-        self._settle(-(-total_samples // self._hop))
+        self._settle(total_samples)
         lengths, origins, llrs = zip(
             *((one.frames, one.origins, one.llr) for one in self._found), strict=True
         )
-        return Sections(np.concatenate(lengths), np.concatenate(origins), np.concatenate(llrs))
+        return Sections(np.concatenate(lengths), np.concatenate(origins), np.concatenate(llrs), self._reach)
 
     def _count(self) -> int:
         return sum(len(frames) for _, frames, _ in self._heard)
 
-    def _settle(self, total_frames: int | None) -> None:
-        """Cuts the block into sections, and begins a new one."""
+    def _settle(self, total_samples: int | None) -> None:
+        """Cuts the block into sections, and begins a new one; the clip's last one by the clip's length."""
         samples, frame_llr, origin = (np.concatenate(rows) for rows in zip(*self._heard, strict=True))
-        if total_frames is not None:
-            frame_llr, origin = (rows[: total_frames - self._first] for rows in (frame_llr, origin))
+        if total_samples is not None:
+            left = total_samples - self._first * self._hop
+            samples = samples[:left]
+            frame_llr, origin = (rows[: -(-left // self._hop)] for rows in (frame_llr, origin))
         starts, origins = joined(cuts(origin, self._side, self._apart), origin)
         lengths = np.diff(np.append(starts, len(origin)))
         parts, one, llr = self._parts(samples, starts, lengths, origins)
         said = _with_windows(frame_llr, parts, one, llr)
-        self._found.append(Sections(lengths, origins, np.add.reduceat(said, starts) / lengths))
+        self._found.append(Sections(lengths, origins, np.add.reduceat(said, starts) / lengths, self._reach))
         self._begin(self._first + self._count())
 
     def _parts(
@@ -128,8 +142,9 @@ class Sectioner:
 
 
 def asked(mixed: npt.NDArray[np.bool_], starts: Counts, lengths: Counts, size: int, least: int) -> list[Part]:
-    """What is to be heard again: the parts of sections under mixed windows, the longest first, lengthened
-    inside their section to `least` frames, and as parts of `size` where they are longer.
+    """What is to be heard again: the parts of sections under mixed windows, the longest first; shorter than
+    `least` frames they reach so many further to both sides, inside their section, longer than `size` they are
+    several.
     """
     found = []
     for start, end in zip(starts, starts + lengths, strict=True):

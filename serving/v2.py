@@ -162,7 +162,8 @@ def _score(detector: Detector, waveforms: Floats) -> dict[str, Floats]:
     """
     manifest = detector.manifest
     whole = (waveforms.shape[1] - manifest.window_samples) // manifest.hop_samples * manifest.hop_samples
-    rows = [detector.score([row[: manifest.window_samples + whole]]) for row in waveforms]
+    bounds = slice(manifest.window_samples + whole)
+    rows = [detector.score([row[bounds]], with_sections=False) for row in waveforms]
     verdicts = [decide(scores, manifest) for scores in rows]
     outputs = {
         "window_llr": np.stack([scores.window_llr for scores in rows]),

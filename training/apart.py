@@ -8,7 +8,6 @@ to those of other voices, sources and generators. Spans are ruled anew on the cu
 """
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,16 +25,17 @@ from serving.sections import Sectioner
 from training import models, tracking
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError, configure
-from training.datasets import Clip, DataError, read
+from training.datasets import Clip, read
 from training.derived import derived
 from training.encoder import EncoderNet
 from training.metrics import eer
 from training.origin import Origin, contrast, even_distance
 from training.outcome import folder_of, span_rule
 from training.pool import CACHE, VARIANTS, Pool, pool
+from training.refusals import in_a_line
 from training.scoring import chunks_of
 
-NUMBERS = 8  # a frame: 16 or 32 tell stretches apart no better
+NUMBERS = 8  # a frame: with 16 edges stand out a little more, splices are located no better
 STEPS, BATCH, LR = 1500, 128, 2e-3
 TOGETHER = 4  # clips of one source in a row: what tells its voices and generators apart is asked too
 STRETCH = (8, 31)  # frames, the second one more than the longest
@@ -79,9 +79,8 @@ def _sound(encoder: EncoderNet, samples: np.ndarray, config: TrainConfig) -> np.
 
 
 def two_of(count: int, rng: np.random.Generator) -> tuple[slice, slice]:
-    """Two stretches of so many frames that share none, the earlier one first."""
-    longest = min(STRETCH[1], count // 2 + 1)
-    sizes = rng.integers(STRETCH[0], longest, 2) if longest > STRETCH[0] else np.full(2, STRETCH[0])
+    """Two stretches, of so many frames, that share none, the earlier one first; frames for both are there."""
+    sizes = rng.integers(STRETCH[0], min(STRETCH[1], count // 2 + 1), 2)
     first = int(rng.integers(0, count - sizes.sum() + 1))
     second = int(rng.integers(first + sizes[0], count - sizes[1] + 1))
     return slice(first, first + int(sizes[0])), slice(second, second + int(sizes[1]))
@@ -222,10 +221,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="apart")
     args = parser.parse_args()
-    try:
+    with in_a_line():
         run(args.run, args.data, args.name, args.seed)
-    except (DataError, TrainingError) as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The Gaussian is fitted to windows as training hears them, after the channel: noi
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import mlflow
@@ -18,12 +17,13 @@ from training import models, tracking
 from training.batches import Batches, Composition, loaded
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError, configure
-from training.datasets import Clip, DataError, read
+from training.datasets import Clip, read
 from training.derived import derived
 from training.encoder import EncoderNet
 from training.novelty import Novelty
 from training.outcome import folder_of
 from training.pool import CACHE, VARIANTS, Pool, pool
+from training.refusals import in_a_line
 from training.scoring import chunks_of
 
 AXES = 64
@@ -91,10 +91,8 @@ def main() -> None:
     )
     parser.add_argument("--name", default="familiar")
     args = parser.parse_args()
-    try:
+    with in_a_line():
         run(args.run, args.data, args.extra, args.name)
-    except (DataError, TrainingError) as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -192,18 +192,19 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
 
 
 def _take_trunk(network: nn.Module, lender: nn.Module, untuned: int) -> None:
-    """Set an encoder's trunk in place to another's, but for the first stages that stay untuned."""
+    """Set an encoder's trunk in place to another's as deep as it is, but for the stages that stay untuned."""
     mine, theirs = models.encoder_of(network), models.encoder_of(lender)
     if mine is None or theirs is None:
         pair = f"{type(network).__name__} and {type(lender).__name__}"
         raise TrainingError(f"A trunk goes from encoder to encoder: both have to be encoders, found {pair}.")
     wanted, found = mine.trunk, theirs.trunk
-    if (wanted.size, len(wanted.layers)) != (found.size, len(found.layers)):
+    if wanted.size != found.size or len(wanted.layers) > len(found.layers):
         raise TrainingError(
-            f"The run's trunk is Whisper-{found.size} with {len(found.layers)} layers, "
-            f"expected {wanted.size} with {len(wanted.layers)}; give its settings with --set."
+            f"The run's trunk is Whisper-{found.size} with {len(found.layers)} layers, expected "
+            f"{wanted.size} with {len(wanted.layers)} or more; give its settings with --set."
         )
-    wanted.load_state_dict(found.state_dict() | wanted.first(untuned))
+    taken = {name: weights for name, weights in found.state_dict().items() if name in wanted.state_dict()}
+    wanted.load_state_dict(taken | wanted.first(untuned))
 
 
 def _dev_auc(network: nn.Module, held: Pool, dev: list[Clip], config: TrainConfig) -> float:

@@ -5,7 +5,6 @@ dev.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,12 @@ from training import models
 from training.calibrate import source_weights
 from training.checkpoints import checkpoint, network_of
 from training.config import TrainingError, configure, shape_of, small_of
-from training.datasets import Clip, DataError, read
+from training.datasets import Clip, read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fused import FusedNet
 from training.pool import CACHE, VARIANTS, pool
+from training.refusals import in_a_line
 from training.rescnn import ResCnn
 from training.scoring import Logits, heard
 
@@ -77,10 +77,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="protocol whose dev split is used")
     parser.add_argument("--name", default="fused")
     args = parser.parse_args()
-    try:
+    with in_a_line():
         run(args.encoder, args.small, args.data, args.name)
-    except (DataError, TrainingError) as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

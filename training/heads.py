@@ -122,34 +122,40 @@ class Head(nn.Module):
         The scales stay as they are. A head that is told fewer statistics, or of fewer states, is deaf to the
         rest; of one that is told more, what this one is not told is left out.
         """
-        windows = [(head.window, head.statistics_scale, _places(head, self)) for head in heads]
+        windows = [(head.window, head.statistics_scale, *_places(head, self)) for head in heads]
         _stack(self.window, windows, self.statistics_scale)
-        frames = [(head.frame, head.frame_scale, torch.arange(head.width // head.figures)) for head in heads]
+        both = [torch.arange(min(one.width // one.figures for one in (head, self))) for head in heads]
+        frames = [(head.frame, head.frame_scale, own, own) for head, own in zip(heads, both, strict=True)]
         _stack(self.frame, frames, self.frame_scale)
 
 
-def _places(head: Head, whole: Head) -> Tensor:
-    """Places of a head's statistics among the whole's: figure by figure, the lower states first."""
+def _places(head: Head, whole: Head) -> tuple[Tensor, Tensor]:
+    """What both are told, as places among a head's statistics and among the whole's: figure by figure, the
+    lower states first.
+    """
     own, all_ = (one.width // one.figures for one in (head, whole))
-    figures = torch.arange(min(head.figures, whole.figures))
-    return (figures[:, None] * all_ + torch.arange(own)).flatten()
+    figures = torch.arange(min(head.figures, whole.figures))[:, None]
+    both = torch.arange(min(own, all_))
+    return (figures * own + both).flatten(), (figures * all_ + both).flatten()
 
 
 def _stack(
-    target: nn.Sequential, parts: list[tuple[nn.Sequential, Standardise, Tensor]], scale: Standardise
+    target: nn.Sequential,
+    parts: list[tuple[nn.Sequential, Standardise, Tensor, Tensor]],
+    scale: Standardise,
 ) -> None:
-    """The parts' hidden units one after another, their first layers fitted to one scale, of which each knows
-    the places it is given, in the order of its own.
+    """The parts' hidden units one after another, their first layers fitted to one scale; of each with the
+    places of what it brings along, among its own and among the target's.
     """
     first, second = (layer for layer in target if isinstance(layer, nn.Linear))
     weights, biases, ends = [], [], []
-    for part, own, told in parts:
+    for part, own, brought, told in parts:
         down, up = (layer for layer in part if isinstance(layer, nn.Linear))
-        known = down.weight[:, : len(told)] / own.deviation[: len(told)]
+        known = down.weight[:, brought] / own.deviation[brought]
         weight = torch.zeros(down.out_features, first.in_features)
         weight[:, told] = known * scale.deviation[told]
         weights.append(weight)
-        biases.append(down.bias + known @ (scale.mean[told] - own.mean[: len(told)]))
+        biases.append(down.bias + known @ (scale.mean[told] - own.mean[brought]))
         ends.append(up)
     first.weight.copy_(torch.cat(weights))
     first.bias.copy_(torch.cat(biases))

@@ -36,7 +36,7 @@ def novelties(detector: Detector, paths: Iterable[Path], what: str) -> Floats:
             samples = audio.load(path, audio.LOCAL)[: round(LONGEST_S * audio.SAMPLE_RATE)]
         except (ClipError, OSError):
             continue
-        novelty = detector.score([samples]).clip_novelty
+        novelty = detector.score([samples], with_sections=False).clip_novelty
         if novelty is None:
             raise ModelError("This model does not tell novelty. Make one with `python -m training.familiar`.")
         found.append(novelty)

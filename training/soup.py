@@ -10,7 +10,6 @@ those to Whisper (untuned), as it did, its head hears just what it learnt from.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ from torch import Tensor, nn
 from training import models
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainingError, configure, shape_of, small_of
-from training.datasets import DataError, read
+from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import dev_metrics
 from training.pool import CACHE, pool
+from training.refusals import in_a_line
 from training.scoring import score
 
 
@@ -120,10 +120,8 @@ def main() -> None:
     parser.add_argument("--heads", action="store_true", help="average trunks alone, keep every head")
     parser.add_argument("--name", default="soup")
     args = parser.parse_args()
-    try:
+    with in_a_line():
         run(args.runs, args.data, args.name, args.heads)
-    except (DataError, TrainingError) as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python -m training.train --data corpus/train.tsv --architecture encoder --set ep
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import mlflow
@@ -16,6 +15,7 @@ from training.config import PRESETS, TrainConfig, TrainingError, configure
 from training.datasets import DataError, read
 from training.fitting import ON_NOTHING, Earlier, fit
 from training.outcome import facts, folder_of, leave
+from training.refusals import in_a_line
 
 SMOKE = ("epochs=2", "steps=25")  # without data there is nothing to learn: enough to try the rest out
 
@@ -110,14 +110,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    try:
+    with in_a_line():
         config = settings([*([] if args.data else SMOKE), *args.set], args.architecture)
         data = args.data or sample.make(sample.DEFAULT)
         name, held_out = args.name or args.architecture, frozenset(args.hold_out)
         earlier = Earlier(args.start, args.trunk, tuple(args.teachers))
         run(config, data, args.extra, args.twins, name, earlier, held_out)
-    except (DataError, TrainingError) as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -156,3 +156,21 @@ def test_objects_left_after_a_clip_do_not_add_up(detector: Detector) -> None:
     finally:
         tracemalloc.stop()
     assert counts[-1] <= counts[1] + 20
+
+
+@pytest.mark.parametrize(("loud_s", "asked"), [(0.0, 0), (1.0, 3), (3.0, 4)])
+def test_only_parts_of_windows_that_hear_two_origins_are_heard_again(
+    loud_s: float, asked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the loudness is the origin; both ends of what is loud lie inside windows, two parts in each, but a
+    second of it is one part.
+    """
+    manifest = replace(MANIFEST, hop_samples=WINDOW, frame_hop_samples=FRAME)
+    opened = Detector.open(write_model(tmp_path / "telling.onnx", manifest, origin=True))
+    counting = Counting(opened._session)
+    monkeypatch.setattr(opened, "_session", counting)
+    clip = noise(6, rms=0.01)
+    start = round(1.5 * SAMPLE_RATE)
+    clip[start : start + round(loud_s * SAMPLE_RATE)] *= 30
+    opened.score([clip])
+    assert counting.samples == (6 + asked) * WINDOW

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from serving.sections import BLOCK_WINDOWS, MOST_AGAIN, REACH, Sectioner, Sections, asked
+from serving.sections import BLOCK_WINDOWS, MOST_AGAIN, REACH_S, Sectioner, Sections, asked
 
 RATE, HOP, WINDOW = 16_000, 640, 30_720
 SIZE = WINDOW // HOP  # frames a window
+REACH = round(REACH_S * RATE / HOP)  # frames
 A, B = (0.0, 0.0), (2.0, -1.0)  # origins that are far apart
 Part = tuple[tuple[float, float], int, float]  # origin, frames, LLR
 
@@ -95,12 +96,18 @@ def test_of_a_window_of_two_origins_each_is_asked_again_alone() -> None:
 
 
 def test_what_lies_too_far_off_is_not_asked() -> None:
-    parts: list[Part] = [(A, 24, 4.0)]
-    for _ in range(REACH + 2):
-        parts += [(B, 24, 0.0), (A, 24, 0.0)]
-    found = Clip(*parts, noise=0.05).sections().curve()
-    assert 0.05 < found[:15].mean() < 1.0  # the mean of all sections like it within reach
-    assert abs(found[-15:].mean()) < 0.05
+    near, far = (
+        Clip((A, 48, 4.0), (B, between, 0.0), (A, 48, 0.0), noise=0.05).sections().curve()
+        for between in (round(0.5 * REACH), 2 * REACH)
+    )
+    assert near[:40].mean() == pytest.approx(2.0, abs=0.3)
+    assert far[:40].mean() == pytest.approx(4.0, abs=0.3)
+
+
+def test_a_second_is_not_outvoted_by_minutes_around_it() -> None:
+    found = Clip((A, 5000, -3.0), (B, 25, 4.0), (A, 5000, -3.0)).sections().curve()
+    assert found[5012] > 3.5
+    np.testing.assert_allclose(found[[0, 4900, 5100, -1]], -3.0, atol=0.1)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 16, 17, 49, 16 * SIZE + 3])
@@ -118,6 +125,31 @@ def test_sections_are_the_same_however_windows_were_handed_over() -> None:
     assert len(one.llr) > 2 * len(parts) / 3 and one.frames.sum() > BLOCK_WINDOWS * SIZE
     for name in ("frames", "origins", "llr"):
         np.testing.assert_array_equal(getattr(one, name), getattr(some, name))
+
+
+@pytest.mark.parametrize("samples", [45_400, 77_000, 20_000])
+def test_what_is_heard_again_is_of_the_clip_as_it_is(samples: int) -> None:
+    """A ramp whose value is its place, off the grid of frames: no sample comes twice, none is lost."""
+    ramp = np.arange(samples, dtype=np.float32)
+    heard: list[np.ndarray] = []
+
+    def again(rows: np.ndarray) -> np.ndarray:
+        heard.extend(rows)
+        return np.zeros(len(rows), np.float32)
+
+    sectioner = Sectioner(WINDOW, HOP, RATE, again)
+    starts = [*range(0, max(1, samples - WINDOW + 1), WINDOW)]
+    starts += [samples - WINDOW] if samples > WINDOW else []
+    for start in starts:
+        origin = np.array([A, B], np.float32)[[(start + HOP * frame) // 9_000 % 2 for frame in range(SIZE)]]
+        waveform = np.resize(ramp[start : start + WINDOW], WINDOW)
+        sectioner.add(start, waveform, np.zeros(1, np.float32), np.zeros(SIZE, np.float32), origin)
+    sectioner.done(samples)
+    assert heard
+    for row in heard:
+        steps = np.diff(row)
+        assert set(steps[steps != 1].tolist()) <= {float(steps.min())}  # once more from the part's start
+        assert row.max() <= samples - 1
 
 
 def test_a_clip_that_changes_all_the_time_costs_no_more_than_so_much() -> None:

@@ -187,6 +187,14 @@ def test_a_trunk_of_other_layers_is_refused_with_both_numbers(monkeypatch: pytes
         beginning(configure("encoder", {"layers": 3}), Earlier(trunk="a run"))
 
 
+def test_a_shallower_network_takes_the_lower_layers_of_a_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    lender = lent(monkeypatch, "encoder")
+    network = beginning(configure("encoder", {"layers": 1}), Earlier(trunk="a run"))
+    own, theirs = network.trunk.state_dict(), lender.trunk.state_dict()
+    assert set(own) < set(theirs) and any(name.startswith("layers.0") for name in own)
+    assert all(torch.equal(weights, theirs[name]) for name, weights in own.items())
+
+
 def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(ValueError, match="pick is 'first'; expected one of best, last"):
         configure("rescnn", {"pick": "first"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training import familiar, fuse, soup, train
+from training import apart, familiar, fuse, soup, train
 
 NOWHERE = ["--data", "/nowhere"]
 
@@ -45,6 +45,7 @@ def test_training_says_what_it_expects(
         (fuse, ["--encoder", "lost", "--small", "lost"]),
         (soup, ["--runs", "lost", "lost"]),
         (familiar, ["--run", "lost"]),
+        (apart, ["--run", "lost"]),
     ],
 )
 def test_a_run_that_is_not_there_is_named(
