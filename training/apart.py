@@ -22,15 +22,15 @@ from tqdm import tqdm
 
 from serving.audio import SAMPLE_RATE
 from serving.sections import Sectioner
-from training import models, tracking
+from training import models
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError, configure
 from training.datasets import Clip, read
-from training.derived import derived
+from training.derived import derived, keep
 from training.encoder import EncoderNet
 from training.metrics import eer
 from training.origin import Origin, contrast, even_distance
-from training.outcome import folder_of, span_rule
+from training.outcome import span_rule
 from training.pool import CACHE, VARIANTS, Pool, pool
 from training.refusals import in_a_line
 from training.scoring import chunks_of
@@ -203,13 +203,8 @@ def run(of: str, data: Path, name: str, seed: int) -> str:
         models.rounded(origin)
         mlflow.log_metric("eer_origin", error := eer(distance, other))
         print(f"stretches of one origin or of two, dev: EER {error:.1%}")
-        facts = content["manifest"] | {"span": ruled(detector, dev, pool([dev], CACHE), config)}
-        path = folder_of(run_id) / tracking.CHECKPOINT
-        changed = {"config": config.as_dict(), "model": detector.state_dict(), "manifest": facts}
-        torch.save(content | changed, path)
-        mlflow.log_artifact(str(path))
-        print(f"run {run_id}")
-        return run_id
+        rule = ruled(detector, dev, pool([dev], CACHE), config)
+        return keep(detector, config, content, run_id, span=rule)
 
 
 def main() -> None:

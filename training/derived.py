@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import torch
 from torch import nn
 
 from training import tracking
 from training.config import TrainConfig
 from training.datasets import read
-from training.outcome import Facts, leave
+from training.models import Detector
+from training.outcome import Facts, folder_of, leave
 
 
 @contextlib.contextmanager
@@ -39,3 +41,15 @@ def record(
     with derived(content, name, params) as (run_id, described):
         leave(network.eval(), config, read(data, "dev"), described, run_id)
         return run_id
+
+
+def keep(detector: Detector, config: TrainConfig, content: dict[str, Any], run_id: str, **facts: Any) -> str:
+    """Put the checkpoint `content` with a detector that has learnt to tell more, and changed facts of its
+    manifest, into the active run, and say its id.
+    """
+    path = folder_of(run_id) / tracking.CHECKPOINT
+    changed = {"config": config.as_dict(), "model": detector.state_dict()}
+    torch.save(content | changed | {"manifest": content["manifest"] | facts}, path)
+    mlflow.log_artifact(str(path))
+    print(f"run {run_id}")
+    return run_id

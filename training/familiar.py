@@ -8,20 +8,18 @@ The Gaussian is fitted to windows as training hears them, after the channel: noi
 import argparse
 from pathlib import Path
 
-import mlflow
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from training import models, tracking
+from training import models
 from training.batches import Batches, Composition, loaded
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError, configure
 from training.datasets import Clip, read
-from training.derived import derived
+from training.derived import derived, keep
 from training.encoder import EncoderNet
 from training.novelty import Novelty
-from training.outcome import folder_of
 from training.pool import CACHE, VARIANTS, Pool, pool
 from training.refusals import in_a_line
 from training.scoring import chunks_of
@@ -73,11 +71,7 @@ def run(of: str, data: Path, extra: list[Path], name: str) -> str:
     of_dev = _of_clips(encoder, detector.novelty, pool([dev], CACHE), len(dev), config)
     detector.novelty.scale_to(of_dev)
     with derived(content, name, config.as_dict() | {"run": of, "data": str(data.resolve())}) as (run_id, _):
-        path = folder_of(run_id) / tracking.CHECKPOINT
-        torch.save(content | {"config": config.as_dict(), "model": detector.state_dict()}, path)
-        mlflow.log_artifact(str(path))
-        print(f"run {run_id}")
-        return run_id
+        return keep(detector, config, content, run_id)
 
 
 def main() -> None:
