@@ -7,7 +7,9 @@ Squared distances are those of the graph's numbers: at 1 two stretches are as li
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from serving.logistic import logistic
+from serving.stretches import Floats
+
 Counts = npt.NDArray[np.int64]
 
 SIDE_S = 0.64  # the origin before and after a possible cut is a mean over so long
@@ -63,5 +65,4 @@ def joined(starts: Counts, origin: npt.NDArray[np.floating]) -> tuple[Counts, Fl
 
 def odds(distance: Floats, even: float = 1.0, softness: float = SOFTNESS) -> Floats:
     """Probability of one origin: 1 where far below `even`, there 1/2, 0 far beyond."""
-    # tanh does not overflow where exp does.
-    return np.asarray(0.5 - 0.5 * np.tanh(0.5 * (distance - even) / softness))
+    return logistic((even - distance) / softness)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from serving.chunking import Samples, fit_window
 from serving.frames import LLRs
-from serving.origins import APART_S, SIDE_S, Counts, Floats, cuts, joined, odds
+from serving.origins import APART_S, SIDE_S, Counts, cuts, joined, odds
+from serving.stretches import Floats
 
 # Windows that are cut into sections at once, half a minute: memory does not grow with the clip. A section
 # ends with its block, and none begins in the third of a second before.

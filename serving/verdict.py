@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.detector import Scores
+from serving.logistic import logistic
 from serving.manifest import Manifest
 from serving.stretches import Floats, Stretches
 
@@ -79,8 +80,7 @@ def name_of(llr: float, manifest: Manifest) -> str:
 
 def probability(llr: Floats | np.float64, manifest: Manifest) -> Floats:
     """sigmoid(llr + prior log-odds), elementwise."""
-    # tanh does not overflow where exp does.
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (llr + manifest.prior_log_odds))))
+    return logistic(llr + manifest.prior_log_odds)
 
 
 def _stretches(

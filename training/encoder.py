@@ -179,9 +179,7 @@ class EncoderNet(nn.Module):
 
     def _sound(self, tokens: Tensor, batch: int) -> Tensor:
         """Of windows (M, T, width), M a multiple of the batch -> (batch, F, width), means over frames."""
-        m, _, width = tokens.shape
-        frames = tokens.reshape(m, self.head.frames, -1, width).mean(dim=2)
-        return frames.reshape(batch, -1, width)
+        return self.head.framed([tokens]).reshape(batch, -1, tokens.shape[2])
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         heard = self.heard(waveform)
