@@ -13,7 +13,6 @@ from export.to_onnx import export, read_checkpoint
 from serving.whole import write_whole
 from training import models
 from training.config import PRESETS
-from training.models import FRAME_HOP_SAMPLES
 
 
 def write(architecture: str, path: Path) -> Path:
@@ -27,7 +26,7 @@ def write(architecture: str, path: Path) -> Path:
         "trained_on": "nothing: random weights, to measure time", "data_fingerprint": "none",
         "sample_rate": 16_000, "window_samples": config["window_samples"],
         "hop_samples": config["hop_samples"],
-        "frame_hop_samples": 0 if architecture == "seed" else FRAME_HOP_SAMPLES,
+        "frame_hop_samples": 0 if architecture == "seed" else config["frame_hop_samples"],
         "short_clip": "repeat", "positive_class": "spoof", "pooling": {"kind": "mean"}, "prior_log_odds": 0.0,
         "threshold": 0.0, "inconclusive": [0.0, 0.0],
         "span": {"threshold": 0.0, "min_s": 0.3, "gap_s": 0.2, "smooth_s": 0.4}, "licence": "MIT",

@@ -87,9 +87,9 @@ def _tokens(graph: onnx.ModelProto, window_samples: int) -> list[int]:
     return [found.shape[1] for found in session.run(ends, {"waveform": window})]
 
 
-def _check_tokens(network: EncoderNet, graph: onnx.ModelProto) -> None:
+def _check_tokens(network: EncoderNet, graph: onnx.ModelProto, window_samples: int) -> None:
     """Raises ExportError where the file's layers see other numbers of tokens than the network's."""
-    there = _tokens(graph, network.window_samples)
+    there = _tokens(graph, window_samples)
     here = [state.shape[1] for state in network.states(torch.zeros(1, network.window_samples))[1:]]
     if here != there:
         raise ExportError(
@@ -99,8 +99,11 @@ def _check_tokens(network: EncoderNet, graph: onnx.ModelProto) -> None:
 
 
 @torch.no_grad()
-def restore(network: nn.Module, model: bytes, part: str, other_rate: bool = False) -> None:
-    """Set an encoder's or a rescnn's weights in place to those of an exported file.
+def restore(
+    network: nn.Module, model: bytes, part: str, window_samples: int, other_rate: bool = False
+) -> None:
+    """Set an encoder's or a rescnn's weights in place to those of an exported file with windows of so many
+    samples; the network's frames may be finer or coarser.
 
     Raises ExportError where the file lacks one, holds another shape or, unless `other_rate` is meant, runs
     its layers at another rate.
@@ -123,7 +126,7 @@ def restore(network: nn.Module, model: bytes, part: str, other_rate: bool = Fals
             )
         target.copy_(torch.from_numpy(np.array(value)))
     if isinstance(network, EncoderNet) and not other_rate:
-        _check_tokens(network.eval(), graph)
+        _check_tokens(network.eval(), graph, window_samples)
 
 
 def run(path: Path, part: str, changes: list[str], data: Path, name: str, other_rate: bool = False) -> str:
@@ -132,7 +135,7 @@ def run(path: Path, part: str, changes: list[str], data: Path, name: str, other_
     manifest = manifest_of(onnx.load_from_string(model))
     config = settings(changes, ARCHITECTURES[part])
     network = models.build(config.as_dict()).network
-    restore(network, model, part, other_rate)
+    restore(network, model, part, manifest.window_samples, other_rate)
     facts = ("trained_on", "data_fingerprint", "git_commit", "smoke")
     content = {"manifest": {fact: getattr(manifest, fact) for fact in facts}}
     return record(models.rounded(network), config, content, data, name, {"of_version": manifest.version})

@@ -17,9 +17,9 @@ from serving.frames import LLRs
 from serving.origins import APART_S, SIDE_S, Counts, cuts, joined, odds
 from serving.stretches import Floats
 
-# Windows that are cut into sections at once, half a minute: memory does not grow with the clip. A section
-# ends with its block, and none begins in the third of a second before.
-BLOCK_WINDOWS = 15
+# What is cut into sections at once: memory does not grow with the clip. A section ends with its block, and
+# none begins in the third of a second before.
+BLOCK_S = 28.8
 REACH_S = 30.0  # between two sections that may speak as one
 LEAST_ODDS = (
     0.05  # of one origin, below which they do not: a long one would outweigh a short one all the same
@@ -71,6 +71,7 @@ class Sectioner:
         self._side, self._apart, self._least, self._reach = (
             round(seconds * sample_rate / hop_samples) for seconds in (SIDE_S, APART_S, LEAST_S, REACH_S)
         )
+        self._block = round(BLOCK_S * sample_rate / window_samples)  # windows
         self._begin(0)
         self._found: list[Sections] = []
 
@@ -89,7 +90,7 @@ class Sectioner:
         frames, origins = self._window // self._hop, origin.reshape(len(frame_llr), -1)
         for index, llr in enumerate(window_llr):
             start = start_sample + index * self._window
-            if len(self._windows) >= BLOCK_WINDOWS and start % self._window == 0:
+            if len(self._windows) >= self._block and start % self._window == 0:
                 self._settle(None)
             first = round(start / self._hop)
             self._windows.append((first - self._first, float(llr)))

@@ -69,7 +69,7 @@ def tracks(
 def _sound(encoder: EncoderNet, samples: np.ndarray, config: TrainConfig) -> np.ndarray:
     """(N,) -> (F, width) float16, what two windows hear taken from the first."""
     rows: list[np.ndarray] = []
-    count, hop = 0, models.FRAME_HOP_SAMPLES
+    count, hop = 0, config.frame_hop_samples
     for part in chunks_of(samples, config):
         sound = encoder.sound(torch.from_numpy(part.samples)[None])[0].numpy()
         first = round(part.start_sample / hop)
@@ -159,7 +159,7 @@ def curve_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig
     def heard(waveform: np.ndarray) -> list[np.ndarray]:
         return [output.numpy() for output in detector(torch.from_numpy(waveform))]
 
-    geometry = (config.window_samples, models.FRAME_HOP_SAMPLES, SAMPLE_RATE)
+    geometry = (config.window_samples, config.frame_hop_samples, SAMPLE_RATE)
     sections = Sectioner(*geometry, lambda rows: heard(rows)[0][:, 0])
     for part in chunks_of(samples, config):
         window, frame, _, origin = heard(part.samples[None])

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-ENCODER_WINDOW = 30_720  # 1.92 s: 48 frames of 40 ms
-HOP = 7_680  # 0.48 s
+FRAME_HOP = 640  # 40 ms
+COLUMNS = 4  # of the spectrum in a frame
+WINDOW_FRAMES, HOP_FRAMES = 48, 12  # 1.92 and 0.48 s
+ENCODER_WINDOW = WINDOW_FRAMES * FRAME_HOP
 CHOICES: dict[str, tuple[Any, ...]] = {
     "pick": ("best", "last"),
     "size": ("base", "tiny"),
@@ -24,7 +26,8 @@ class TrainConfig:
     # Rescnn (small, trunk runs once), encoder (Whisper's lower layers), seed (baseline).
     architecture: str = "rescnn"
     window_samples: int = ENCODER_WINDOW
-    hop_samples: int = HOP
+    hop_samples: int = HOP_FRAMES * FRAME_HOP
+    frame_hop_samples: int = FRAME_HOP  # COLUMNS of the spectrum; windows scale with it
     width: str = "wide"  # of the rescnn: wide, or slim at 0.42 of the products
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
@@ -43,6 +46,7 @@ class TrainConfig:
     strength: float = 0.6  # of the post-chain: 0 is none
     coded_share: float = 0.35  # of clips that went through a random codec
     speed: float = 0.0  # every second clip is played up to this share faster or slower
+    pieces: float = 0.0  # of clips of which a pupil hears a piece, over and over, its teachers all
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     probe_kinds: float = 0.0  # weight of naming a clip's source or generator too while the head is fitted
     loss: str = "smoothed"  # of windows: cross-entropy with smoothed labels, or one-class
@@ -80,17 +84,23 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
         "layers": config["layers"],
         "hidden": config.get("hidden", 256),
         "full_rate": config.get("full_rate", -1),
+        "frame_hop_samples": config.get("frame_hop_samples", FRAME_HOP),
         "statistics": config.get("statistics", 2),
     }
 
 
 def small_of(config: dict[str, Any]) -> dict[str, Any]:
     """The settings of a configuration that the weights of its rescnn fit."""
-    return {"width": config.get("width", "wide")}
+    return {
+        "width": config.get("width", "wide"),
+        "frame_hop_samples": config.get("frame_hop_samples", FRAME_HOP),
+    }
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
-    """The preset of an architecture with changes. Raises TrainingError on an unknown name, key or choice."""
+    """The preset of an architecture with changes; with other frames its windows are as many of them, where
+    the changes do not say. Raises TrainingError on an unknown name, key or choice.
+    """
     if architecture not in PRESETS:
         raise TrainingError(f"Architecture is {architecture!r}; expected one of {', '.join(PRESETS)}.")
     unknown = set(changes) - set(TrainConfig.__dataclass_fields__)
@@ -99,4 +109,11 @@ def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:
     for key, allowed in CHOICES.items():
         if changes.get(key, allowed[0]) not in allowed:
             raise TrainingError(f"{key} is {changes[key]!r}; expected one of {', '.join(map(str, allowed))}.")
-    return replace(PRESETS[architecture], **changes)
+    preset = PRESETS[architecture]
+    frame = changes.get("frame_hop_samples", FRAME_HOP)
+    if frame <= 0 or frame % COLUMNS:
+        raise TrainingError(
+            f"frame_hop_samples is {frame}; expected a multiple of {COLUMNS}, as in {FRAME_HOP}."
+        )
+    windows = {key: getattr(preset, key) * frame // FRAME_HOP for key in ("window_samples", "hop_samples")}
+    return replace(preset, **windows | changes)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import TrainingError
+from training.config import COLUMNS, FRAME_HOP, TrainingError
 from training.features import LogMel, cut, levelled
 from training.heads import Head
 from training.whisper import encoder_weights
@@ -127,7 +127,7 @@ class EncoderNet(nn.Module):
     def __init__(
         self,
         window_samples: int,
-        frame_hop_samples: int,
+        frame_hop_samples: int = FRAME_HOP,
         layers: int = 2,
         full_rate: int = -1,
         size: str = "base",
@@ -136,7 +136,7 @@ class EncoderNet(nn.Module):
     ) -> None:
         super().__init__()
         self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
-        self.mel = LogMel()
+        self.mel = LogMel(hop=frame_hop_samples // COLUMNS)
         tokens = window_samples // (2 * self.mel.power.hop)
         self.trunk = Trunk(layers, tokens, full_rate, size)
         frames = window_samples // frame_hop_samples

@@ -32,7 +32,7 @@ BATCHES = 250
 def _of_batches(encoder: EncoderNet, lists: list[list[Clip]], config: TrainConfig) -> Tensor:
     """(n, D) statistics of windows drawn as in training."""
     clips = [clip for part in lists for clip in part]
-    geometry = (config.window_samples, models.FRAME_HOP_SAMPLES, 0)
+    geometry = (config.window_samples, config.frame_hop_samples, 0)
     source = Batches(clips, [], pool(lists, CACHE), Composition.of(config), geometry, config.strength, 0)
     batches = loaded(source)
     shown = tqdm(range(BATCHES), desc="statistics of training data")

@@ -48,7 +48,7 @@ def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:
     """Window samples, frame hop samples and frames a window; 0 and 0 for a network without frames."""
     with torch.no_grad():
         _, frame = network.eval()(torch.zeros(1, config.window_samples))
-    return config.window_samples, *((0, 0) if frame is None else (models.FRAME_HOP_SAMPLES, frame.shape[1]))
+    return config.window_samples, *((0, 0) if frame is None else (config.frame_hop_samples, frame.shape[1]))
 
 
 def epoch(
@@ -133,7 +133,7 @@ def fit(
     batches = loaded(source)
     lesson: Lesson = partial(losses, network, config=config)
     if earlier.teachers:
-        lesson = taught(network, earlier.teachers, None if earlier.start else batches)
+        lesson = taught(network, earlier.teachers, None if earlier.start else batches, config.pieces)
     elif isinstance(network, EncoderNet) and not earlier.start:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())

@@ -56,6 +56,11 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
         raise TrainingError(
             f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."
         )
+    if encoder.frame_hop_samples != small.frame_hop_samples:
+        raise TrainingError(
+            f"The encoder's frames have {encoder.frame_hop_samples} samples, the rescnn's "
+            f"{small.frame_hop_samples}; give two of the same frame_hop_samples."
+        )
     dev = read(data, "dev")
     shape = shape_of(contents[0]["config"]) | small_of(contents[1]["config"])
     config = configure("encoder", {"architecture": "fused"} | shape)

@@ -17,8 +17,6 @@ from training.novelty import Novelty
 from training.origin import Origin
 from training.rescnn import ResCnn
 
-FRAME_HOP_SAMPLES = 640  # 40 ms
-
 
 class SeedCnn(nn.Module):
     """The baseline: the seed's MFCC CNN on windows cut inside the graph, (B, N) -> window logits (B, W), no
@@ -112,7 +110,7 @@ def build(config: dict[str, Any]) -> Detector:
 
 
 def _encoder(config: dict[str, Any]) -> EncoderNet:
-    return EncoderNet(config["window_samples"], FRAME_HOP_SAMPLES, **shape_of(config))
+    return EncoderNet(config["window_samples"], **shape_of(config))
 
 
 def encoder_of(network: nn.Module) -> EncoderNet | None:

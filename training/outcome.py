@@ -107,9 +107,11 @@ def span_rule(curves: list[np.ndarray], real: np.ndarray) -> dict[str, float]:
     return {"threshold": threshold, "rise": float(excess.mean()), **SPAN}
 
 
-def smoothed(frame_llr: np.ndarray) -> np.ndarray:
-    """LLRs of frames (F,) -> what spans are cut from where a model does not tell origins."""
-    return smooth(frame_llr, round(SPAN["smooth_s"] * SAMPLE_RATE / models.FRAME_HOP_SAMPLES))
+def smoothed(frame_llr: np.ndarray, frame_hop: int) -> np.ndarray:
+    """LLRs of frames (F,), each of so many samples -> what spans are cut from where a model does not tell
+    origins.
+    """
+    return smooth(frame_llr, round(SPAN["smooth_s"] * SAMPLE_RATE / frame_hop))
 
 
 def manifest_facts(
@@ -120,7 +122,7 @@ def manifest_facts(
     llr, frames = maps.window(logits.clip()), bool(len(logits.frame[0]))
     high = threshold_for_false_alarms(llr, spoof, FALSE_ALARM_RATE)
     low = threshold_for_misses(llr, spoof, MISS_RATE)
-    curves = [smoothed(maps.frame(f)) for f in logits.frame]
+    curves = [smoothed(maps.frame(f), config.frame_hop_samples) for f in logits.frame]
     flagged = span_rule(curves, ~spoof) if frames else {"threshold": high, **SPAN}
     return {
         "schema": SCHEMA,
@@ -133,7 +135,7 @@ def manifest_facts(
         "sample_rate": SAMPLE_RATE,
         "window_samples": config.window_samples,
         "hop_samples": config.hop_samples,
-        "frame_hop_samples": models.FRAME_HOP_SAMPLES if frames else 0,
+        "frame_hop_samples": config.frame_hop_samples if frames else 0,
         "short_clip": "repeat",
         "positive_class": "spoof",
         "pooling": {"kind": "mean"},

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.config import COLUMNS, FRAME_HOP
 from training.encoder import mask
 from training.features import LogSpectrum
 
@@ -20,7 +21,7 @@ FREQUENCY_PAD = (1, 0)  # time is never padded
 
 class Shape(NamedTuple):
     widths: tuple[int, ...]  # channels after the stem and after each block
-    time_strides: tuple[int, ...]  # of the blocks; with the stem's 2 they make a frame 4 columns long
+    time_strides: tuple[int, ...]  # of the blocks; with the stem's 2 they make a frame COLUMNS long
 
 
 SHAPES = {
@@ -49,17 +50,24 @@ class Residual(nn.Module):
 
 
 class ResCnn(nn.Module):
-    """(B, N) -> window logits (B, W) and frame logits (B, F); frame f is of the 40 ms from f * 40 ms on,
-    windows are pooled from the frames inside them.
+    """(B, N) -> window logits (B, W) and frame logits (B, F), side by side; windows are pooled from their
+    frames.
     """
 
-    def __init__(self, window_samples: int, hop_samples: int, width: str = "wide", hidden: int = 128) -> None:
+    def __init__(
+        self,
+        window_samples: int,
+        hop_samples: int,
+        width: str = "wide",
+        hidden: int = 128,
+        frame_hop_samples: int = FRAME_HOP,
+    ) -> None:
         super().__init__()
         if width not in SHAPES:  # of an older run
             raise ValueError(f"A rescnn of width {width!r} is not known; expected {' or '.join(SHAPES)}.")
         widths, time_strides = SHAPES[width]
-        self.spectrum = LogSpectrum()
-        self.frame_hop_samples = 4 * self.spectrum.power.hop
+        self.spectrum = LogSpectrum(hop=frame_hop_samples // COLUMNS)
+        self.frame_hop_samples = frame_hop_samples
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], 5, stride=(2, 2), padding=(2, 0), bias=False),
             nn.BatchNorm2d(widths[0]),

@@ -11,7 +11,6 @@ from torch import nn
 
 from serving.chunking import Chunk, chunks
 from serving.frames import FrameTrack
-from training import models
 from training.config import TrainConfig
 from training.pool import VARIANTS, Pool, Selection
 
@@ -45,7 +44,7 @@ def score(
     network.eval()
     windows, frames = [], []
     for index in range(count):
-        samples, track, found = pool.get(index, variant), FrameTrack(models.FRAME_HOP_SAMPLES), []
+        samples, track, found = pool.get(index, variant), FrameTrack(config.frame_hop_samples), []
         for part in chunks_of(samples, config):
             window, frame = network(torch.from_numpy(part.samples)[None])
             found.append(window[0].numpy())

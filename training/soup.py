@@ -46,7 +46,7 @@ def side_by_side(networks: list[EncoderNet], shape: dict[str, Any]) -> EncoderNe
     A head that is told fewer statistics, or of fewer states, than another is deaf to the rest. Raises
     TrainingError where none is told all.
     """
-    whole = EncoderNet(networks[0].window_samples, networks[0].frame_hop_samples, **shape)
+    whole = EncoderNet(networks[0].window_samples, **shape)
     heads = [network.head for network in networks]
     widest = max(heads, key=lambda head: head.width)
     if widest.width < whole.head.width:

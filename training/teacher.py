@@ -3,8 +3,8 @@
 Hidden units say far more of a clip than its label does (Romero et al. 2015, FitNets): the cheaper network
 needs no labels, and gets to where labels alone do not take it. Several encoders teach one: it holds the heads
 of all of them above one trunk. They hear clips as they are, it what channels and codecs leave of them: it
-learns to judge as if nothing had happened. Of a small CNN that is too much to ask: it and its teacher hear
-the same.
+learns to judge as if nothing had happened. Of some it hears but a piece, and learns to judge that as they
+judge the whole. Of a small CNN that is too much to ask: it and its teacher hear the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.batches import Batch
+from serving.audio import SAMPLE_RATE
+from training.batches import JOINED, Batch
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainingError
 from training.encoder import EncoderNet, Half
@@ -24,6 +25,7 @@ from training.probe import measured
 from training.rescnn import ResCnn
 
 LOGIT_WEIGHT = 0.5  # of frames and of windows, each against the hidden units
+PIECE_S = (0.5, 1.2)
 SCALE_BATCHES = 20  # that the scales of a head above several others' units are measured on
 
 
@@ -60,7 +62,9 @@ class CnnTeacher:
 class EncoderTeacher:
     """Trained encoders: the hidden units are those of their heads, for windows and for frames."""
 
-    def __init__(self, networks: Sequence[EncoderNet]) -> None:
+    def __init__(self, networks: Sequence[EncoderNet], pieces: float = 0.0) -> None:
+        """`pieces` is the share of clips of which the pupil hears a piece."""
+        self.pieces = pieces
         self.networks = [network.train().requires_grad_(False) for network in networks]
         for (
             network
@@ -85,8 +89,12 @@ class EncoderTeacher:
         """
         if batch.clean is None:
             raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
-        told = [network.head.hidden(network.states(batch.clean)) for network in self.networks]
-        found = pupil.head.hidden(pupil.states(batch.waveform))
+        waveform, frames = in_pieces(batch, pupil.frame_hop_samples, self.pieces)
+        told = []
+        for network in self.networks:
+            window, frame = network.head.hidden(network.states(batch.clean))
+            told.append((window, frame.gather(1, frames[:, :, None].expand_as(frame))))
+        found = pupil.head.hidden(pupil.states(waveform))
         off = []
         for index in range(2):  # windows, frames
             units = [one[index] for one in told]
@@ -102,9 +110,27 @@ class EncoderTeacher:
         }
 
 
-def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None) -> Lesson:
+def in_pieces(batch: Batch, frame_hop: int, share: float) -> tuple[Tensor, Tensor]:
+    """Waveforms (B, N), a share of which are a piece of theirs over and over, as a short clip is heard, and
+    the frame (B, F) of the whole that each of their frames is. What is joined of two clips stays whole.
+    """
+    rows, samples = batch.waveform.shape
+    count = samples // frame_hop
+    shortest, longest = (round(seconds * SAMPLE_RATE / frame_hop) for seconds in PIECE_S)
+    size = torch.randint(shortest, longest + 1, (rows, 1))
+    whole = (torch.rand(rows, 1) >= share) | (batch.kind == JOINED)[:, None]
+    size = torch.where(whole, count, size.clamp(max=count))
+    first = (torch.rand(rows, 1) * (count - size + 1)).long()
+    frames = first + torch.arange(count) % size
+    places = frames[:, :, None] * frame_hop + torch.arange(frame_hop)
+    return batch.waveform.gather(1, places.flatten(1)), frames
+
+
+def taught(
+    pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None, pieces: float = 0.0
+) -> Lesson:
     """What the networks of runs have to teach one, which is made ready for it in place; without batches it
-    goes on with the head that it has.
+    goes on with the head that it has. An encoder hears a piece of a share of the clips.
 
     Raises TrainingError where their kinds or shapes do not fit.
     """
@@ -118,7 +144,7 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
         return partial(one.losses, pupil)
     if isinstance(pupil, EncoderNet) and len(encoders) == len(networks):
         _check_encoders(pupil, encoders)
-        several = EncoderTeacher(encoders)
+        several = EncoderTeacher(encoders, pieces)
         several.instruct(pupil, batches)
         return partial(several.losses, pupil)
     kinds = ", ".join(type(network).__name__ for network in networks)
@@ -129,10 +155,11 @@ def taught(pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | Non
 
 def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:
     counts = pupil.frames_per_window, teacher.frames_per_window
-    if pupil.window_samples != teacher.window_samples or counts[0] > counts[1]:
+    own, theirs = ((net.window_samples, net.frame_hop_samples) for net in (pupil, teacher))
+    if own != theirs or counts[0] > counts[1]:
         raise TrainingError(
-            f"The rescnn has {counts[0]} frames a window of {pupil.window_samples} samples, its teacher "
-            f"{counts[1]} of {teacher.window_samples}; a teacher has as many or more, of the same window."
+            f"The rescnn has {counts[0]} frames of {own[1]} in a window of {own[0]} samples, its teacher "
+            f"{counts[1]} of {theirs[1]} in {theirs[0]}; a teacher has as many or more, of the same size."
         )
 
 
@@ -144,11 +171,13 @@ def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
             f"say --set hidden={units}."
         )
     for teacher in teachers:
-        own, theirs = ((net.window_samples, net.trunk.size) for net in (pupil, teacher))
+        own, theirs = (
+            (net.window_samples, net.frame_hop_samples, net.trunk.size) for net in (pupil, teacher)
+        )
         if own != theirs:
             raise TrainingError(
-                f"A teacher has windows of {theirs[0]} samples and Whisper-{theirs[1]}, the network "
-                f"{own[0]} and Whisper-{own[1]}; it needs the same."
+                f"A teacher has windows of {theirs[0]} samples, frames of {theirs[1]}, Whisper-{theirs[2]}; "
+                f"the network {own[0]}, {own[1]} and Whisper-{own[2]}; it needs the same."
             )
 
 

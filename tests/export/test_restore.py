@@ -9,7 +9,7 @@ from export.int8 import quantised
 from export.parity import probe_clips
 from export.restore import restore
 from export.to_onnx import ExportError, trace
-from training.config import ENCODER_WINDOW, TrainConfig
+from training.config import ENCODER_WINDOW, TrainConfig, configure
 from training.models import build, rounded  # by name: the suite puts tiny ones in place of models.build
 
 WINDOW = ENCODER_WINDOW
@@ -55,7 +55,7 @@ def test_both_parts_of_a_fused_network_come_back(
 ) -> None:
     other = network(architecture, 1).network
     before = largest_change(other, getattr(fused.network, part))
-    restore(other, exact, part)
+    restore(other, exact, part, WINDOW)
     assert largest_change(other, getattr(fused.network, part)) < 1e-3 * before
 
 
@@ -65,14 +65,14 @@ def test_both_parts_of_a_fused_network_come_back(
 )
 def test_a_network_alone_comes_back(part: str, architecture: str, width: str) -> None:
     alone, other = network(architecture, 2, width), network(architecture, 3, width).network
-    restore(other, file_of(alone), part)
+    restore(other, file_of(alone), part, WINDOW)
     assert largest_change(other, alone.network) < 1e-4
 
 
 def test_weights_in_integers_come_back_rounded(fused: torch.nn.Module, exact: bytes) -> None:
     other = network("encoder", 1).network
     before = largest_change(other, fused.network.encoder)
-    restore(other, quantised(exact, CLIPS), "encoder")
+    restore(other, quantised(exact, CLIPS), "encoder", WINDOW)
     for name, value in fused.network.encoder.state_dict().items():
         step = value.abs().amax() / 100
         assert (other.state_dict()[name] - value).abs().amax() <= step, name
@@ -84,11 +84,20 @@ def test_another_rate_is_refused(exact: bytes) -> None:
     config = TrainConfig(architecture="encoder", **(SHAPE | {"full_rate": -1}))
     network = build(config.as_dict()).network
     with pytest.raises(ExportError, match=r"see \[96, 48\] tokens.*\[96, 96\].*full_rate"):
-        restore(network, exact, "encoder")
-    restore(network, exact, "encoder", other_rate=True)
+        restore(network, exact, "encoder", WINDOW)
+    restore(network, exact, "encoder", WINDOW, other_rate=True)
+
+
+def test_weights_come_back_into_a_network_of_finer_frames(fused: torch.nn.Module, exact: bytes) -> None:
+    finer = configure("encoder", SHAPE | {"frame_hop_samples": 512, "hop_samples": 24_576})
+    other = build(finer.as_dict()).network
+    restore(other, exact, "encoder", WINDOW)
+    assert other.frame_hop_samples == 512
+    for name, value in fused.network.encoder.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_another_shape_is_refused(exact: bytes) -> None:
     config = TrainConfig(architecture="encoder", **(SHAPE | {"layers": 3}))
     with pytest.raises(ExportError, match=r"nothing for encoder .*layers\.2.*--set"):
-        restore(build(config.as_dict()).network, exact, "encoder")
+        restore(build(config.as_dict()).network, exact, "encoder", WINDOW)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from serving.sections import BLOCK_WINDOWS, MOST_AGAIN, REACH_S, Sectioner, Sections, asked
+from serving.sections import BLOCK_S, MOST_AGAIN, REACH_S, Sectioner, Sections, asked
 
 RATE, HOP, WINDOW = 16_000, 640, 30_720
+BLOCK_WINDOWS = round(BLOCK_S * RATE / WINDOW)
 SIZE = WINDOW // HOP  # frames a window
 REACH = round(REACH_S * RATE / HOP)  # frames
 A, B = (0.0, 0.0), (2.0, -1.0)  # origins that are far apart

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training import models
-from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
+from training.config import ENCODER_WINDOW, PRESETS, TrainConfig, TrainingError, configure
 from training.heads import MOST_MAGNIFIED, Head, Standardise
 from training.models import Detector, build
 
@@ -18,6 +18,8 @@ CONFIGS = PRESETS | {
     "tiny": TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, size="tiny"),
     "slim": TrainConfig(width="slim"),
     "slim in fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW, width="slim"),
+    "fine in fused": configure("encoder", {"architecture": "fused", "frame_hop_samples": 512}),
+    "fine": configure("rescnn", {"frame_hop_samples": 512}),
 }
 
 
@@ -85,23 +87,46 @@ def test_frames_cover_their_windows(named: tuple[TrainConfig, Detector]) -> None
     if isinstance(result, torch.Tensor):
         assert config.architecture == "seed"
         return
-    assert result[1].shape[1] == 2 * config.window_samples // models.FRAME_HOP_SAMPLES
+    assert result[1].shape[1] == 2 * config.window_samples // config.frame_hop_samples
 
 
-@pytest.mark.parametrize("architecture", ["rescnn", "fused", "slim"])
+@pytest.mark.parametrize("architecture", ["rescnn", "fused", "slim", "fine in fused"])
 @pytest.mark.parametrize("frame", [14, 24, 33])
 def test_a_frame_is_of_its_own_time(architecture: str, frame: int) -> None:
-    """Noise in one frame's 40 ms moves the CNN's frames around it, and no others."""
+    """Noise in one frame moves the CNN's frames around it, and no others."""
     torch.manual_seed(0)
-    network = build(CONFIGS[architecture].as_dict()).network.eval()
+    config = CONFIGS[architecture]
+    network = build(config.as_dict()).network.eval()
     small = getattr(network, "small", network)
-    quiet = 0.1 * torch.randn(1, ENCODER_WINDOW)
-    loud, start = quiet.clone(), frame * models.FRAME_HOP_SAMPLES
-    loud[:, start : start + models.FRAME_HOP_SAMPLES] += torch.randn(1, models.FRAME_HOP_SAMPLES)
+    quiet, hop = 0.1 * torch.randn(1, config.window_samples), config.frame_hop_samples
+    loud, start = quiet.clone(), frame * hop
+    loud[:, start : start + hop] += torch.randn(1, hop)
     with torch.no_grad():
         moved = (small(loud)[1] - small(quiet)[1]).abs()[0]
     centre = float((moved * torch.arange(len(moved))).sum() / moved.sum())
     assert abs(centre - frame) < 1.5
+
+
+def test_windows_are_as_many_finer_frames() -> None:
+    config, plain = configure("rescnn", {"frame_hop_samples": 512}), PRESETS["rescnn"]
+    for own, other in (
+        (config.window_samples, plain.window_samples),
+        (config.hop_samples, plain.hop_samples),
+    ):
+        assert own / 512 == other / 640
+    given = configure("encoder", {"frame_hop_samples": 512, "window_samples": 51_200})
+    assert given.window_samples == 51_200
+    with pytest.raises(TrainingError, match="multiple of 4"):
+        configure("encoder", {"frame_hop_samples": 510})
+
+
+def test_finer_frames_hear_the_same_columns_sooner() -> None:
+    """The spectrum's columns lie closer together, each as before."""
+    fine, plain = (build(CONFIGS[name].as_dict()).network.encoder.mel for name in ("fine in fused", "fused"))
+    clip = 0.1 * torch.randn(1, 5 * 640)
+    step = fine.power.hop, plain.power.hop
+    assert step == (128, 160)
+    torch.testing.assert_close(fine(clip)[:, :, 5:15:5], plain(clip)[:, :, 4:12:4])
 
 
 def test_a_width_that_was_given_up_is_named() -> None:

@@ -8,9 +8,9 @@ import torch
 
 from training import apart
 from training.apart import STRETCH, Track, distances, fit, two_of
-from training.config import ENCODER_WINDOW, TrainConfig, TrainingError
+from training.config import ENCODER_WINDOW, FRAME_HOP, TrainConfig, TrainingError
 from training.metrics import eer
-from training.models import FRAME_HOP_SAMPLES, Detector, build
+from training.models import Detector, build
 from training.origin import contrast, even_distance
 
 WIDTH = 24
@@ -96,7 +96,7 @@ def test_training_rules_spans_on_a_curve_of_every_frame(pair: tuple[Detector, De
     for samples in (20_000, 71_680):
         clip = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
         curve = apart.curve_of(pair[1], clip, config)
-        assert curve.shape == (-(-samples // FRAME_HOP_SAMPLES),)
+        assert curve.shape == (-(-samples // FRAME_HOP),)
         with torch.no_grad():
             llr = pair[1](torch.from_numpy(np.resize(clip, ENCODER_WINDOW))[None])[0][0, 0]
         np.testing.assert_allclose(curve, float(llr), atol=0.5)  # untrained, it says about the same of all

@@ -8,9 +8,8 @@ import soundfile
 import torch
 
 from serving.frames import FrameTrack
-from training.config import ENCODER_WINDOW, configure
+from training.config import ENCODER_WINDOW, FRAME_HOP, configure
 from training.datasets import Clip, DataError
-from training.models import FRAME_HOP_SAMPLES
 from training.pool import Part, Pool, pool
 from training.scoring import chunks_of, score
 
@@ -21,8 +20,8 @@ class Loudness(torch.nn.Module):
     """Mean square of each window and of each frame."""
 
     def forward(self, waveform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        frames = (waveform**2).reshape(1, -1, FRAME_HOP_SAMPLES).mean(dim=2)
-        return frames.reshape(1, -1, ENCODER_WINDOW // FRAME_HOP_SAMPLES).mean(dim=2), frames
+        frames = (waveform**2).reshape(1, -1, FRAME_HOP).mean(dim=2)
+        return frames.reshape(1, -1, ENCODER_WINDOW // FRAME_HOP).mean(dim=2), frames
 
 
 @pytest.mark.parametrize("samples", [8_000, 30_720, 48_000, 70_400])
@@ -31,10 +30,10 @@ def test_every_frame_of_a_clip_counts_once(samples: int) -> None:
     stored = np.round(clip * 32767).astype(np.int16)
     held = Pool([Part({"plain": stored}, np.array([0, samples]))])
     [frames] = score(Loudness(), held, 1, CONFIG).frame
-    expected = FrameTrack(FRAME_HOP_SAMPLES)
+    expected = FrameTrack(FRAME_HOP)
     for part in chunks_of(held.get(0, "plain"), CONFIG):
-        expected.add(part.start_sample, np.mean(part.samples.reshape(-1, FRAME_HOP_SAMPLES) ** 2, axis=1))
-    assert len(frames) == -(-samples // FRAME_HOP_SAMPLES)
+        expected.add(part.start_sample, np.mean(part.samples.reshape(-1, FRAME_HOP) ** 2, axis=1))
+    assert len(frames) == -(-samples // FRAME_HOP)
     np.testing.assert_allclose(frames, expected.joined(samples), rtol=1e-4)
 
 

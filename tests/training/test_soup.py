@@ -44,6 +44,7 @@ def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
         "layers": 2,
         "hidden": 256,
         "full_rate": 1,
+        "frame_hop_samples": 640,
         "statistics": 2,
     }
     with pytest.raises(ValueError, match=r"different shapes.*share a start"):

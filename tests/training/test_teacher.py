@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from training import teacher
-from training.batches import Batch
-from training.config import ENCODER_WINDOW, PRESETS, TrainConfig
+from training.batches import JOINED, Batch
+from training.config import ENCODER_WINDOW, FRAME_HOP, PRESETS, TrainConfig, configure
 from training.encoder import EncoderNet
 from training.models import Detector, build
 from training.rescnn import ResCnn
-from training.teacher import CnnTeacher, EncoderTeacher, taught
+from training.teacher import CnnTeacher, EncoderTeacher, in_pieces, taught
 
 TINY = replace(PRESETS["encoder"], size="tiny", hidden=16)
 
@@ -83,6 +83,42 @@ def test_an_encoder_is_told_of_the_clean_clips() -> None:
         found = master.losses(pupil, batch(waveform=noise(1), clean=noise(0)))["hidden"]
     off = [((a - b) ** 2).mean() / b.var() for a, b in zip(own, told, strict=True)]
     assert torch.isclose(found, off[0] + off[1])
+
+
+def test_a_piece_is_heard_over_and_over_and_each_frame_known() -> None:
+    """Samples count up: each says where in the whole it was."""
+    places = torch.arange(ENCODER_WINDOW).float().repeat(6, 1)
+    kinds = torch.tensor([0, JOINED, 1, JOINED, 2, 3])
+    torch.manual_seed(0)
+    waveform, frames = in_pieces(replace(batch(places, places), kind=kinds), FRAME_HOP, 1.0)
+    assert torch.equal(waveform.reshape(6, -1, FRAME_HOP)[:, :, 0], (frames * FRAME_HOP).float())
+    joined = kinds == JOINED
+    assert torch.equal(waveform[joined], places[joined])
+    for row in frames[~joined]:
+        size = len(row.unique())
+        assert 0.5 <= size * FRAME_HOP / 16_000 <= 1.21
+        assert torch.equal(row[size:], row[:-size])  # over and over
+        assert torch.equal(row[:size], row[0] + torch.arange(size))
+    untouched = in_pieces(batch(places, places), FRAME_HOP, 0.0)[0]
+    assert torch.equal(untouched, places)
+
+
+def test_of_a_piece_a_pupil_learns_what_the_teacher_says_of_the_whole() -> None:
+    """What is asked of its frames is asked of those that the piece is of."""
+    teaching, pupil = encoder(TINY, 0), encoder(TINY, 1).eval()
+    head, trunk = copy.deepcopy(teaching.head).eval(), copy.deepcopy(teaching.trunk).bfloat16()
+    master = EncoderTeacher([teaching], pieces=1.0)
+    with torch.no_grad():
+        torch.manual_seed(3)
+        found = master.losses(pupil, CLEAR)["hidden"]
+        torch.manual_seed(3)
+        waveform, frames = in_pieces(CLEAR, FRAME_HOP, 1.0)
+        whole = head.hidden([state.float() for state in trunk(teaching.mels(noise(0)).bfloat16())])
+        own = pupil.head.hidden(pupil.states(waveform))
+        rows = torch.arange(6)[:, None]
+        told = whole[0], whole[1][rows, frames]
+        expected = sum(((a - b) ** 2).mean() / b.var() for a, b in zip(own, told, strict=True))
+    assert torch.isclose(found, expected, rtol=1e-3)
 
 
 def test_nothing_is_hidden_from_a_pupil_in_training() -> None:
@@ -218,8 +254,10 @@ def test_encoders_have_a_say_by_their_calibration(monkeypatch: pytest.MonkeyPatc
         (TrainConfig(width="slim"), ["cnn", "cnn"], "ResCnn, ResCnn"),
         (TINY, ["cnn", "encoder"], "ResCnn, EncoderNet"),
         (TINY, ["encoder", "encoder"], "hidden=32"),
-        (TrainConfig(), ["slim"], "has 34 frames a window"),
-        (replace(TINY, size="base"), ["encoder"], "Whisper-tiny, the network .* Whisper-base"),
+        (TrainConfig(), ["slim"], "has 34 frames of 640"),
+        (configure("rescnn", {"frame_hop_samples": 512}), ["cnn"], "of 512 .* of 640"),
+        (replace(TINY, size="base"), ["encoder"], "Whisper-tiny; the network .* Whisper-base"),
+        (replace(TINY, frame_hop_samples=320), ["encoder"], "frames of 640, .* the network .*, 320"),
     ],
 )
 def test_teachers_are_of_their_pupils_kind(
