@@ -124,9 +124,10 @@ def test_finer_frames_hear_the_same_columns_sooner() -> None:
     """The spectrum's columns lie closer together, each as before."""
     fine, plain = (build(CONFIGS[name].as_dict()).network.encoder.mel for name in ("fine in fused", "fused"))
     clip = 0.1 * torch.randn(1, 5 * 640)
-    step = fine.power.hop, plain.power.hop
-    assert step == (128, 160)
-    torch.testing.assert_close(fine(clip)[:, :, 5:15:5], plain(clip)[:, :, 4:12:4])
+    assert (fine.power.hop, plain.power.hop) == (128, 160)
+    found, expected = fine(clip)[:, :, 5:15:5], plain(clip)[:, :, 4:12:4]
+    # Less the first: each is relative to the loudest column of its own.
+    torch.testing.assert_close(found - found[:, :, :1], expected - expected[:, :, :1], atol=1e-4, rtol=0)
 
 
 def test_a_width_that_was_given_up_is_named() -> None:
