@@ -24,7 +24,7 @@ BY_WINDOW = (WINDOWS, NOVELTY)
 # Of one call of the graph: onnxruntime's arena keeps as much as the largest call took. Where windows overlap,
 # a call's first costs most and longer calls pay. Windows side by side gain a twentieth: a clip that fits goes
 # in one call, a longer one on its own, as scripts score it, is to take no more memory than it must.
-CALL_SAMPLES, CALL_WINDOWS, WHOLE_CLIP_WINDOWS = 12 * 16_000, 2, 6
+CALL_SAMPLES, CALL_WINDOWS, WHOLE_CLIP_WINDOWS = 12 * 16_000, 2, 7
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 Outputs = dict[str, LLRs]  # of one chunk, by name
