@@ -96,7 +96,7 @@ def test_a_piece_is_heard_over_and_over_and_each_frame_known() -> None:
     assert torch.equal(waveform[joined], places[joined])
     for row in frames[~joined]:
         size = len(row.unique())
-        assert 0.5 <= size * FRAME_HOP / 16_000 <= 1.21
+        assert 0.48 <= size * FRAME_HOP / 16_000 <= 1.2  # in whole frames
         assert torch.equal(row[size:], row[:-size])  # over and over
         assert torch.equal(row[:size], row[0] + torch.arange(size))
     untouched = in_pieces(batch(places, places), FRAME_HOP, 0.0)[0]
