@@ -26,10 +26,11 @@ The other columns are further models by their folder in `bench/results/`: `light
 random weights, which take the time that trained ones take. `intel` and `intel-light` are the shipped model
 and the light version on another machine, 2 cores of an Intel Xeon with AMX.
 
-The first column is of version 23 on an AMD machine; `intel` is of versions 30 and 31, which also tell
-where frames come from (2 % of the CPU of a clip), on a day when the same clip took 62 to 95 ms of CPU
-from one time to the next. On a quieter one version 23 had 0.59 of the roofline there, 5.9 to 6.8 times
-less CPU than the seed and 1.00 to 1.07 times less than LitServe and BentoML.
+The first column is of version 23 on an AMD machine; `intel` is of version 32, which hears 10 s in seven
+windows instead of six and tells where frames come from, and for load, cold start, spectrum and size of
+versions 30 and 31, on a day when the same clip took 62 to 95 ms of CPU from one time to the next. On a
+quieter one version 23 had 0.59 of the roofline there, 5.9 to 6.8 times less CPU than the seed and 1.00 to
+1.07 times less than LitServe and BentoML.
 """
 
 PEERS = """
