@@ -25,7 +25,7 @@ from training.probe import measured
 from training.rescnn import ResCnn
 
 LOGIT_WEIGHT = 0.5  # of frames and of windows, each against the hidden units
-PIECE_S = (0.5, 1.2)
+PIECE_S = (0.5, 1.2)  # of what a pupil hears over and over
 SCALE_BATCHES = 20  # that the scales of a head above several others' units are measured on
 
 
