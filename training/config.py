@@ -13,6 +13,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "width": ("wide", "slim"),
     "statistics": (2, 3),
     "loss": ("smoothed", "one-class"),
+    "taught": ("units", "logits"),
 }
 
 
@@ -28,6 +29,7 @@ class TrainConfig:
     window_samples: int = ENCODER_WINDOW
     hop_samples: int = HOP_FRAMES * FRAME_HOP
     frame_hop_samples: int = FRAME_HOP  # COLUMNS of the spectrum; windows scale with it
+    small_hop_samples: int = 0  # the same of a fused network's rescnn; 0 as the encoder's
     width: str = "wide"  # of the rescnn: wide, or slim at 0.42 of the products
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
@@ -46,9 +48,11 @@ class TrainConfig:
     strength: float = 0.6  # of the post-chain: 0 is none
     coded_share: float = 0.35  # of clips that went through a random codec
     speed: float = 0.0  # every second clip is played up to this share faster or slower
+    taught: str = "units"  # what a pupil learns of its teachers: hidden units, or the mean of their LLRs
     pieces: float = 0.0  # of clips of which a pupil hears a piece, over and over, its teachers all
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     probe_kinds: float = 0.0  # weight of naming a clip's source or generator too while the head is fitted
+    kinds: float = 0.0  # the same while all is fine-tuned
     loss: str = "smoothed"  # of windows: cross-entropy with smoothed labels, or one-class
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
     trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is, nothing is hidden from it
@@ -91,10 +95,8 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
 
 def small_of(config: dict[str, Any]) -> dict[str, Any]:
     """The settings of a configuration that the weights of its rescnn fit."""
-    return {
-        "width": config.get("width", "wide"),
-        "frame_hop_samples": config.get("frame_hop_samples", FRAME_HOP),
-    }
+    hop = config.get("small_hop_samples", 0) or config.get("frame_hop_samples", FRAME_HOP)
+    return {"width": config.get("width", "wide"), "frame_hop_samples": hop}
 
 
 def configure(architecture: str, changes: dict[str, Any]) -> TrainConfig:

@@ -5,6 +5,7 @@ dev.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,17 +57,23 @@ def run(encoder_run: str, small_run: str, data: Path, name: str) -> str:
         raise TrainingError(
             f"Runs hold {type(encoder).__name__} and {type(small).__name__}; give an encoder and a rescnn."
         )
-    if encoder.frame_hop_samples != small.frame_hop_samples:
+    theirs = contents[0]["config"]
+    if encoder.window_samples != small.window_samples:
         raise TrainingError(
-            f"The encoder's frames have {encoder.frame_hop_samples} samples, the rescnn's "
-            f"{small.frame_hop_samples}; give two of the same frame_hop_samples."
+            f"The encoder's windows have {encoder.window_samples} samples, the rescnn's "
+            f"{small.window_samples}; give two with the same."
         )
     dev = read(data, "dev")
-    shape = shape_of(contents[0]["config"]) | small_of(contents[1]["config"])
+    windows = {"window_samples": encoder.window_samples, "hop_samples": encoder.window_samples}
+    hops = {"small_hop_samples": small.frame_hop_samples}
+    shape = {"width": small_of(contents[1]["config"])["width"]} | shape_of(theirs) | windows | hops
     config = configure("encoder", {"architecture": "fused"} | shape)
     dev_pool = pool([dev], CACHE)
     network = FusedNet(encoder, small)
-    each = [heard(part, dev_pool, len(dev), config) for part in (encoder, small)]
+    each = [
+        heard(part, dev_pool, len(dev), replace(config, frame_hop_samples=part.frame_hop_samples))
+        for part in (encoder, small)
+    ]
     first, second = (sum(found.values(), Logits([], [])) for found in each)
     joined(first, second, network, dev * len(VARIANTS))
     parts = {"encoder_run": encoder_run, "small_run": small_run}

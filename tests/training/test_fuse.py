@@ -17,7 +17,7 @@ def content(architecture: str, frame_hop_samples: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        ({"one": ("encoder", 640), "two": ("rescnn", 512)}, "frames have 640 samples, the rescnn's 512"),
+        ({"one": ("encoder", 640), "two": ("rescnn", 512)}, "windows have 30720 samples, the rescnn's 24576"),
         ({"one": ("rescnn", 640), "two": ("rescnn", 640)}, "hold ResCnn and ResCnn; give an encoder and"),
     ],
 )

@@ -19,6 +19,16 @@ CONFIGS = PRESETS | {
     "slim": TrainConfig(width="slim"),
     "slim in fused": TrainConfig(architecture="fused", hop_samples=ENCODER_WINDOW, width="slim"),
     "fine in fused": configure("encoder", {"architecture": "fused", "frame_hop_samples": 512}),
+    "two frames in fused": configure(
+        "encoder",
+        {
+            "architecture": "fused",
+            "frame_hop_samples": 384,
+            "window_samples": 24_576,
+            "hop_samples": 24_576,
+            "small_hop_samples": 512,
+        },
+    ),
     "fine": configure("rescnn", {"frame_hop_samples": 512}),
 }
 
@@ -104,6 +114,23 @@ def test_a_frame_is_of_its_own_time(architecture: str, frame: int) -> None:
     with torch.no_grad():
         moved = (small(loud)[1] - small(quiet)[1]).abs()[0]
     centre = float((moved * torch.arange(len(moved))).sum() / moved.sum())
+    assert abs(centre - frame) < 1.5
+
+
+@pytest.mark.parametrize("frame", [20, 31, 44])
+def test_the_cnns_longer_frames_count_at_their_time(frame: int) -> None:
+    """Noise in one of the encoder's 64 frames moves what the CNN's 48 say around it."""
+    torch.manual_seed(0)
+    config = CONFIGS["two frames in fused"]
+    network = build(config.as_dict()).network.eval()
+    network.frame_weight.copy_(torch.tensor([0.0, 1.0]))
+    quiet, hop = 0.1 * torch.randn(1, 2 * config.window_samples), config.frame_hop_samples
+    loud, start = quiet.clone(), (64 + frame) * hop
+    loud[:, start : start + hop] += torch.randn(1, hop)
+    with torch.no_grad():
+        moved = (network(loud)[1] - network(quiet)[1]).abs()[0]
+    assert float(moved[:64].max()) < TOLERANCE  # the window before it
+    centre = float((moved[64:] * torch.arange(64)).sum() / moved[64:].sum())
     assert abs(centre - frame) < 1.5
 
 
