@@ -17,13 +17,15 @@ from torch.nn import functional
 from serving.audio import SAMPLE_RATE
 from training.batches import JOINED, Batch
 from training.checkpoints import checkpoint, detector_of
-from training.config import TrainingError
+from training.config import TrainConfig, TrainingError
 from training.encoder import EncoderNet, Half
-from training.models import in_llrs
+from training.fused import FusedNet
+from training.models import Detector, encoder_of, in_llrs
 from training.objective import Lesson
 from training.probe import measured
 from training.rescnn import ResCnn
 
+Judge = EncoderNet | FusedNet | ResCnn
 LOGIT_WEIGHT = 0.5  # of frames and of windows, each against the hidden units
 PIECE_S = (0.5, 1.2)  # of what a pupil hears over and over
 SCALE_BATCHES = 20  # that the scales of a head above several others' units are measured on
@@ -65,12 +67,7 @@ class EncoderTeacher:
     def __init__(self, networks: Sequence[EncoderNet], pieces: float = 0.0) -> None:
         """`pieces` is the share of clips of which the pupil hears a piece."""
         self.pieces = pieces
-        self.networks = [network.train().requires_grad_(False) for network in networks]
-        for (
-            network
-        ) in self.networks:  # as in training, where trunks run in bfloat16, but for what is hidden there
-            _attentive(network)
-            Half(network)
+        self.networks = [_listening(network) for network in networks]
 
     def instruct(self, pupil: EncoderNet, batches: Iterator[Batch] | None) -> None:
         """Stack the teachers' heads on a trunk, on scales of its own from some batches; without any go on
@@ -110,6 +107,44 @@ class EncoderTeacher:
         }
 
 
+class Panel:
+    """Trained networks of any kind, whose word is the mean of their LLRs: they need not agree in anything but
+    their windows, and the pupil has a head of its own.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], pieces: float = 0.0) -> None:
+        """`pieces` is the share of clips of which the pupil hears a piece."""
+        self.pieces = pieces
+        self.detectors = detectors
+        for detector in detectors:
+            detector.eval().requires_grad_(False)
+            if (listener := encoder_of(detector.network)) is not None:
+                _listening(listener)
+
+    def losses(self, pupil: EncoderNet, batch: Batch) -> dict[str, Tensor]:
+        """How far a network is off what the teachers say of the clean clips, as theirs: mean squares, by the
+        variance of what is said. Of frames the first teacher speaks alone, whatever their length.
+        """
+        if batch.clean is None:
+            raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
+        waveform, frames = in_pieces(batch, pupil.frame_hop_samples, self.pieces)
+        told = [detector(batch.clean) for detector in self.detectors]
+        window, frame = pupil(waveform)
+        framed = functional.interpolate(told[0][1][:, None], size=frame.shape[1], mode="linear")[:, 0]
+        return {
+            "window": _miss(window, torch.stack([each[0] for each in told]).mean(dim=0)),
+            "frame": LOGIT_WEIGHT * _miss(frame, framed.gather(1, frames)),
+        }
+
+
+def _listening(network: EncoderNet) -> EncoderNet:
+    """The same network as in training, where trunks run in bfloat16, but for what is hidden there."""
+    network.train().requires_grad_(False)
+    _attentive(network)
+    Half(network)
+    return network
+
+
 def in_pieces(batch: Batch, frame_hop: int, share: float) -> tuple[Tensor, Tensor]:
     """Waveforms (B, N), a share of which are a piece of theirs over and over, as a short clip is heard, and
     the frame (B, F) of the whole that each of their frames is. What is joined of two clips stays whole.
@@ -117,24 +152,29 @@ def in_pieces(batch: Batch, frame_hop: int, share: float) -> tuple[Tensor, Tenso
     rows, samples = batch.waveform.shape
     count = samples // frame_hop
     shortest, longest = (round(seconds * SAMPLE_RATE / frame_hop) for seconds in PIECE_S)
-    size = torch.randint(shortest, longest + 1, (rows, 1))
-    whole = (torch.rand(rows, 1) >= share) | (batch.kind == JOINED)[:, None]
+    device = batch.waveform.device
+    size = torch.randint(shortest, longest + 1, (rows, 1), device=device)
+    whole = (torch.rand(rows, 1, device=device) >= share) | (batch.kind == JOINED)[:, None]
     size = torch.where(whole, count, size.clamp(max=count))
-    first = (torch.rand(rows, 1) * (count - size + 1)).long()
-    frames = first + torch.arange(count) % size
-    places = frames[:, :, None] * frame_hop + torch.arange(frame_hop)
+    first = (torch.rand(rows, 1, device=device) * (count - size + 1)).long()
+    frames = first + torch.arange(count, device=device) % size
+    places = frames[:, :, None] * frame_hop + torch.arange(frame_hop, device=device)
     return batch.waveform.gather(1, places.flatten(1)), frames
 
 
 def taught(
-    pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None, pieces: float = 0.0
+    pupil: nn.Module, runs: Sequence[str], batches: Iterator[Batch] | None, config: TrainConfig
 ) -> Lesson:
     """What the networks of runs have to teach one, which is made ready for it in place; without batches it
     goes on with the head that it has. An encoder hears a piece of a share of the clips.
 
     Raises TrainingError where their kinds or shapes do not fit.
     """
-    networks = [in_llrs(detector_of(checkpoint(run))) for run in runs]
+    device = next(pupil.parameters()).device
+    detectors = [detector_of(checkpoint(run)).to(device) for run in runs]
+    if config.taught == "logits":
+        return _by_panel(pupil, detectors, batches, config)
+    networks = [in_llrs(detector) for detector in detectors]
     cnns = [network for network in networks if isinstance(network, ResCnn)]
     encoders = [network for network in networks if isinstance(network, EncoderNet)]
     if isinstance(pupil, ResCnn) and len(cnns) == len(networks) == 1:
@@ -144,13 +184,32 @@ def taught(
         return partial(one.losses, pupil)
     if isinstance(pupil, EncoderNet) and len(encoders) == len(networks):
         _check_encoders(pupil, encoders)
-        several = EncoderTeacher(encoders, pieces)
+        several = EncoderTeacher(encoders, config.pieces)
         several.instruct(pupil, batches)
         return partial(several.losses, pupil)
     kinds = ", ".join(type(network).__name__ for network in networks)
     raise TrainingError(
         f"A {type(pupil).__name__} can't learn from {kinds}; one rescnn teaches another, encoders an encoder."
     )
+
+
+def _by_panel(
+    pupil: nn.Module, detectors: list[Detector], batches: Iterator[Batch] | None, config: TrainConfig
+) -> Lesson:
+    if not isinstance(pupil, EncoderNet):
+        raise TrainingError(f"The logits of others teach an encoder, found a {type(pupil).__name__}.")
+    for judge in (detector.network for detector in detectors):
+        if not isinstance(judge, Judge) or judge.window_samples != pupil.window_samples:
+            raise TrainingError(
+                f"A teacher is a {type(judge).__name__} with windows of {judge.window_samples} samples; it "
+                f"needs frames, and windows of {pupil.window_samples} as the network that is taught."
+            )
+    _attentive(pupil)
+    if batches is not None:
+        measured(pupil, batches, SCALE_BATCHES)
+        heads = [d.network.head for d in detectors if isinstance(d.network, EncoderNet)]
+        pupil.head.stack([head for head in heads if head.units == pupil.head.units][-1:] or [pupil.head])
+    return partial(Panel(detectors, config.pieces).losses, pupil)
 
 
 def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:

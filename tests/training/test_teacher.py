@@ -203,7 +203,7 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
     master.instruct(pupil, None)
     assert all(torch.equal(weights, kept[name]) for name, weights in pupil.head.state_dict().items())
     other = encoder(shape, 3)
-    master.instruct(other, heard())
+    master.instruct(other, heard(), TrainConfig())
     assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
 
 
@@ -223,7 +223,7 @@ def test_of_a_deeper_teacher_a_network_takes_along_what_its_own_states_say() -> 
     pupil.trunk.load_state_dict(lower)
     master = EncoderTeacher([deep])
     for network in (pupil, other):
-        master.instruct(network, heard())
+        master.instruct(network, heard(), TrainConfig())
     assert float(master.losses(pupil.train(), CLEAR)["hidden"]) < 0.02
     assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
 
@@ -240,7 +240,7 @@ def test_encoders_have_a_say_by_their_calibration(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
     monkeypatch.setattr(teacher, "detector_of", made.__getitem__)
     pupil = encoder(replace(TINY, hidden=32), 1)
-    taught(pupil, ["one", "tenfold"], heard())
+    taught(pupil, ["one", "tenfold"], heard(), TrainConfig())
     pupil.trunk.load_state_dict(network_in(made["one"]).trunk.state_dict())
     halves = pupil.head.window[-1].weight[0].split(16)
     assert torch.allclose(halves[0], halves[1], atol=1e-6)
@@ -271,4 +271,4 @@ def test_teachers_are_of_their_pupils_kind(
     monkeypatch.setattr(teacher, "checkpoint", lambda run: run)
     monkeypatch.setattr(teacher, "detector_of", lambda run: build(made[run].as_dict()))
     with pytest.raises(ValueError, match=said):
-        taught(build(pupil.as_dict()).network, runs, heard())
+        taught(build(pupil.as_dict()).network, runs, heard(), TrainConfig())
