@@ -55,6 +55,11 @@ class Batch:
     kind: torch.Tensor  # (B,) int64, a number for each source of real clips and each generator, or JOINED
     clean: torch.Tensor | None = None  # (B, N) the same clips, crops and joins before any channel or codec
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch in a device's memory."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in parts.items() if v is not None})
+
 
 def _weights(keys: Sequence[str]) -> np.ndarray:
     """Probability of each item, so that a key with n items is drawn in proportion to sqrt(n)."""
@@ -228,6 +233,12 @@ class Batches(IterableDataset[Batch]):
         return centres, loud.astype(np.float32)
 
 
-def loaded(batches: Batches, ahead: int = 8) -> Iterator[Batch]:
-    """The batches, made by a process of its own, `ahead` of them beforehand."""
-    return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=ahead))
+CPU = torch.device("cpu")
+
+
+def loaded(
+    batches: Batches, device: torch.device = CPU, processes: int = 1, ahead: int = 8
+) -> Iterator[Batch]:
+    """The batches in a device's memory, made by processes of their own, each `ahead` of them beforehand."""
+    made = DataLoader(batches, batch_size=None, num_workers=processes, prefetch_factor=ahead)
+    return (batch.to(device) for batch in made)

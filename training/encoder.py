@@ -216,9 +216,9 @@ def mask(features: Tensor, bands: int = 12, frames: int = 16) -> Tensor:
     m, rows, columns = features.shape
     fill = features.mean(dim=(1, 2), keepdim=True)
     for size, limit, axis in ((rows, bands, 1), (columns, frames, 2)):
-        width = torch.randint(0, limit + 1, (m, 1))
-        start = (torch.rand(m, 1) * (size - width)).long()
-        index = torch.arange(size)
+        width = torch.randint(0, limit + 1, (m, 1), device=features.device)
+        start = (torch.rand(m, 1, device=features.device) * (size - width)).long()
+        index = torch.arange(size, device=features.device)
         hidden = (index >= start) & (index < start + width)
         features = torch.where(hidden.unsqueeze(3 - axis), fill, features)
     return features

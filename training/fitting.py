@@ -1,6 +1,7 @@
 """Batches -> a fitted network: epochs, the best average by dev AUC, and the mix with the weights before."""
 
 import copy
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training import models
-from training.batches import Batch, Batches, Composition, loaded
+from training.batches import CPU, Batch, Batches, Composition, loaded
 from training.checkpoints import checkpoint, network_of
 from training.config import TrainConfig, TrainingError
 from training.datasets import Clip
@@ -30,6 +31,7 @@ from training.scoring import Logits, score
 from training.teacher import taught
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of fine-tuning in the final weights
+SAID_EVERY = 10  # steps: reading a loss waits for the device that computes it
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,32 @@ class Earlier:
 
 
 ON_NOTHING = Earlier()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trains: the device that computes, and how many processes make batches for it."""
+
+    device: torch.device
+    processes: int = 1
+
+    @classmethod
+    def here(cls, device: str = "") -> "Machine":
+        """The device named, by default an accelerator that PyTorch finds or else the processor; half of the
+        cores make batches. Raises TrainingError where there is no such device.
+        """
+        name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.zeros(1, device=name)
+        except (RuntimeError, AssertionError) as error:  # builds without CUDA assert
+            reason = str(error).splitlines()[0]
+            raise TrainingError(
+                f"Device is {name!r} ({reason}); expected cpu, or cuda where there is one."
+            ) from None
+        return cls(torch.device(name), max(1, (os.cpu_count() or 2) // 2))
+
+
+PROCESSOR = Machine(CPU)
 
 
 def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:
@@ -64,7 +92,7 @@ def epoch(
     """One pass of `steps` batches -> mean of each part of the loss, and the share of time that data took."""
     network.train()
     half = Half(network) if isinstance(network, EncoderNet) else None
-    sums: dict[str, float] = {}
+    sums: dict[str, Tensor] = {}
     waited, begun = 0.0, time.perf_counter()
     bar = tqdm(range(config.steps), desc=label, leave=False)
     for _ in bar:
@@ -73,7 +101,7 @@ def epoch(
         waited += time.perf_counter() - asked
         parts = lesson(batch)
         adam.zero_grad()
-        sum(parts.values(), torch.zeros(())).backward()
+        torch.stack(list(parts.values())).sum().backward()
         if half:
             half.collect()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -83,10 +111,12 @@ def epoch(
             half.refresh()
         average.update_parameters(network)
         for name, value in parts.items():
-            sums[f"loss_{name}"] = sums.get(f"loss_{name}", 0.0) + value.item() / config.steps
-        bar.set_postfix({k: f"{v / (bar.n + 1) * config.steps:.3f}" for k, v in sums.items()})
+            sums[name] = sums.get(name, 0.0) + value.detach()
+        if bar.n % SAID_EVERY == 0:
+            bar.set_postfix({name: f"{value.item() / (bar.n + 1):.3f}" for name, value in sums.items()})
+    means = {f"loss_{name}": value.item() / config.steps for name, value in sums.items()}
     taken = time.perf_counter() - begun
-    return sums | {"epoch_s": taken, "waiting_share": waited / taken}
+    return means | {"epoch_s": taken, "waiting_share": waited / taken}
 
 
 def dev_metrics(logits: Logits, clips: list[Clip]) -> dict[str, float]:
@@ -115,6 +145,7 @@ def fit(
     earlier: Earlier,
     out: Path,
     held_out: frozenset[str] = frozenset(),
+    machine: Machine = PROCESSOR,
 ) -> nn.Module:
     """Train, keeping the averaged weights of the epoch named by `config.pick` in `out`; returns that network.
 
@@ -130,15 +161,17 @@ def fit(
         clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out,
         with_clean=bool(earlier.teachers) and isinstance(network, EncoderNet),
     )  # fmt: skip
-    batches = loaded(source)
-    lesson: Lesson = partial(losses, network, config=config)
+    network.to(machine.device)
+    batches = loaded(source, machine.device, machine.processes)
+    named = namer(network, source, config).to(machine.device)
+    lesson: Lesson = partial(losses, network, config=config, named=named)
     if earlier.teachers:
-        lesson = taught(network, earlier.teachers, None if earlier.start else batches, config.pieces)
+        lesson = taught(network, earlier.teachers, None if earlier.start else batches, config)
     elif isinstance(network, EncoderNet) and not earlier.start:
         probe(network, batches, config)
     start = copy.deepcopy(network.state_dict())
-    adam, schedule = optimiser(network, config)
-    average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
+    adam, schedule = optimiser(network, config, named)
+    average = AveragedModel(network, multi_avg_fn=warming(config.average), use_buffers=True)
     best = -1.0
     torch.save(start, out)
     for index in range(config.epochs):
@@ -157,13 +190,20 @@ def fit(
         if config.pick == "last" or measured["dev_auc"] > best:
             best = measured["dev_auc"]
             torch.save(average.module.state_dict(), out)
-    network.load_state_dict(torch.load(out, weights_only=True))
+    network.load_state_dict(torch.load(out, weights_only=True, map_location=machine.device))
     if isinstance(network, EncoderNet):
         share = config.kept
         if share < 0:
             share = best_share(network, start, partial(_dev_auc, network, dev_pool, dev, config))
         network.load_state_dict(mixed(start, network.state_dict(), share))
-    return models.rounded(network).eval()
+    return models.rounded(network).eval().cpu()
+
+
+def namer(network: nn.Module, source: Batches, config: TrainConfig) -> nn.Module:
+    """What names clips' kinds by an encoder's hidden units; nothing where they are not to be named."""
+    if not (config.kinds and isinstance(network, EncoderNet)):
+        return nn.Identity()
+    return nn.Linear(network.head.units, max(source.kinds) + 1)
 
 
 def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:

@@ -45,7 +45,8 @@ def over_time(tokens: Tensor) -> Tensor:
     scored with it. Two short sums round less than a long one.
     """
     m, t, width = tokens.shape
-    inner, outer = torch.full((1, SUMMED), 1 / SUMMED), torch.full((1, t // SUMMED), SUMMED / t)
+    inner = torch.full((1, SUMMED), 1 / SUMMED, device=tokens.device)
+    outer = torch.full((1, t // SUMMED), SUMMED / t, device=tokens.device)
     return (outer @ (inner @ tokens.reshape(m, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
 
 
@@ -152,7 +153,7 @@ def _stack(
     for part, own, brought, told in parts:
         down, up = (layer for layer in part if isinstance(layer, nn.Linear))
         known = down.weight[:, brought] / own.deviation[brought]
-        weight = torch.zeros(down.out_features, first.in_features)
+        weight = first.weight.new_zeros(down.out_features, first.in_features)
         weight[:, told] = known * scale.deviation[told]
         weights.append(weight)
         biases.append(down.bias + known @ (scale.mean[told] - own.mean[brought]))

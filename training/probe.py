@@ -10,18 +10,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm import tqdm
 
-from training.batches import JOINED, Batch
+from training.batches import Batch
 from training.config import TrainConfig
 from training.encoder import EncoderNet, Half
 from training.heads import HIDDEN
-from training.objective import told_apart
+from training.objective import kinds_told, told_apart
 
 STEPS, BATCH, RATE = 1500, 512, 1e-3
 FRAMES_KEPT = 64  # of each batch, for the scale of single frames
-KINDS_SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> Feat
         spoof.append(batch.spoof)
         kind.append(batch.kind)
         flat = network.head.framed(states).flatten(0, 1)
-        frames.append(flat[torch.randperm(len(flat))[:FRAMES_KEPT]])
+        frames.append(flat[torch.randperm(len(flat), device=flat.device)[:FRAMES_KEPT]])
     return Features(*map(torch.cat, (statistics, spoof, kind, frames)))
 
 
@@ -67,19 +65,18 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     found = measured(network, batches, config.probe_batches)
     head = network.head
     named = nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
+    named.to(found.spoof.device)
     weights = [*head.window.parameters(), *named.parameters()]
     adam = torch.optim.AdamW(weights, lr=RATE, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
     bar = tqdm(range(STEPS), desc="probe", leave=False)
     for _ in bar:
-        rows = torch.randint(len(found.spoof), (BATCH,))
+        rows = torch.randint(len(found.spoof), (BATCH,), device=found.spoof.device)
         units = head.window[:HIDDEN](head.statistics_scale(found.statistics[rows].float()))
         logit = head.window[HIDDEN:](units)[:, 0]
         loss = told_apart(logit, found.spoof[rows], config).mean()
         if config.probe_kinds:
-            loss += config.probe_kinds * functional.cross_entropy(
-                named(units), found.kind[rows], ignore_index=JOINED, label_smoothing=KINDS_SMOOTHING
-            )
+            loss += config.probe_kinds * kinds_told(named(units), found.kind[rows])
         adam.zero_grad()
         loss.backward()
         adam.step()

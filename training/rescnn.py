@@ -105,7 +105,7 @@ class ResCnn(nn.Module):
         if self.training and self.masked:
             spectrum = mask(spectrum, bands=5 * spectrum.shape[1] // 32, frames=20)
         # Convolutions alone train in bfloat16, twice as fast; the spectrum needs every bit.
-        with torch.autocast("cpu", torch.bfloat16, enabled=coarse or self.training):
+        with torch.autocast(spectrum.device.type, torch.bfloat16, enabled=coarse or self.training):
             x = self.blocks(self.stem(spectrum[:, None]))
         return self.project(x.float().flatten(1, 2))
 

@@ -42,14 +42,15 @@ def score(
 ) -> Logits:
     """Logits of the pool's first `count` clips."""
     network.eval()
+    device = next(network.parameters()).device
     windows, frames = [], []
     for index in range(count):
         samples, track, found = pool.get(index, variant), FrameTrack(config.frame_hop_samples), []
         for part in chunks_of(samples, config):
-            window, frame = network(torch.from_numpy(part.samples)[None])
-            found.append(window[0].numpy())
+            window, frame = network(torch.from_numpy(part.samples)[None].to(device))
+            found.append(window[0].cpu().numpy())
             if frame is not None:
-                track.add(part.start_sample, frame[0].numpy())
+                track.add(part.start_sample, frame[0].cpu().numpy())
         windows.append(np.concatenate(found))
         frames.append(track.joined(len(samples)))
     return Logits(windows, frames)

@@ -13,7 +13,7 @@ import torch
 from training import sample, tracking
 from training.config import PRESETS, TrainConfig, TrainingError, configure
 from training.datasets import DataError, read
-from training.fitting import ON_NOTHING, Earlier, fit
+from training.fitting import ON_NOTHING, PROCESSOR, Earlier, Machine, fit
 from training.outcome import facts, folder_of, leave
 from training.refusals import in_a_line
 
@@ -28,6 +28,7 @@ def run(
     name: str,
     earlier: Earlier = ON_NOTHING,
     held_out: frozenset[str] = frozenset(),
+    machine: Machine = PROCESSOR,
 ) -> str:
     """One MLflow run from start to checkpoint; returns its id. Raises DataError, also on a source to hold out
     that the data lack.
@@ -50,7 +51,7 @@ def run(
         mlflow.log_params(config.as_dict() | asked | runs)
         run_id = str(active.info.run_id)
         best = folder_of(run_id) / "best.pt"
-        network = fit(config, lists, made, dev, earlier, best, held_out)
+        network = fit(config, lists, made, dev, earlier, best, held_out, machine)
         leave(network, config, dev, described, run_id)
         return run_id
 
@@ -108,6 +109,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--name", help="of the run; the architecture by default")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="", help="cpu or cuda; by default cuda where PyTorch finds it")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with in_a_line():
@@ -115,7 +117,7 @@ def main() -> None:
         data = args.data or sample.make(sample.DEFAULT)
         name, held_out = args.name or args.architecture, frozenset(args.hold_out)
         earlier = Earlier(args.start, args.trunk, tuple(args.teachers))
-        run(config, data, args.extra, args.twins, name, earlier, held_out)
+        run(config, data, args.extra, args.twins, name, earlier, held_out, Machine.here(args.device))
 
 
 if __name__ == "__main__":

@@ -72,4 +72,4 @@ def _short_epoch(steps: int, way: Any) -> dict[str, float]:
 
 
 def _loader(batches: Batches) -> Iterator[Batch]:
-    return loaded(batches, AHEAD)
+    return loaded(batches, ahead=AHEAD)

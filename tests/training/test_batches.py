@@ -115,6 +115,11 @@ def test_clean_clips_are_those_heard_before_channel_and_codec(batches: Batches) 
     assert set(gains) == {0.5, 1.0}
 
 
+def test_all_of_a_batch_goes_to_a_device(batches: Batches) -> None:
+    moved = next(iter(batches)).to(torch.device("meta"))
+    assert {part.device.type for part in vars(moved).values() if part is not None} == {"meta"}
+
+
 def test_silent_frames_carry_no_weight(batches: Batches) -> None:
     waveform = np.random.default_rng(0).standard_normal((1, WINDOW)).astype(np.float32)
     waveform[:, : WINDOW // 2] *= 1e-4

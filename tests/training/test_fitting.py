@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,19 +12,21 @@ from torch.optim.swa_utils import AveragedModel
 
 from training import fitting, models, sample, train
 from training.batches import Batch
-from training.config import ENCODER_WINDOW, PRESETS, configure
+from training.config import ENCODER_WINDOW, PRESETS, TrainingError, configure
 from training.datasets import Clip, DataError
 from training.encoder import EncoderNet, Half
 from training.fitting import (
     MIXES,
     ON_NOTHING,
     Earlier,
+    Machine,
     beginning,
     best_share,
     epoch,
     fit,
     held_metrics,
     mixed,
+    namer,
 )
 from training.objective import losses, optimiser, warming
 from training.scoring import Logits
@@ -70,7 +73,7 @@ def test_the_epoch_that_was_asked_for_is_left(
         "pool": lambda *_: None,
         "geometry": lambda *_: (1, 0, 0),
         "Batches": lambda *_, **__: None,
-        "loaded": lambda source: iter(()),
+        "loaded": lambda source, *_: iter(()),
         "epoch": epoch,
         "score": lambda average, *_: average.weight.item(),
         "dev_metrics": lambda weight, dev: {"dev_auc": 1 - abs(weight - 1)},
@@ -80,6 +83,29 @@ def test_the_epoch_that_was_asked_for_is_left(
     monkeypatch.setattr(fitting.mlflow, "log_metrics", lambda *_, **__: None)
     config = configure("rescnn", {"epochs": 3, "pick": pick})
     assert fit(config, [[]], [], [], Earlier("a run"), tmp_path / "best.pt").weight.item() == left
+
+
+def test_who_names_no_device_gets_the_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Machine.here().device.type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: None)
+    assert Machine.here().device.type == "cuda" and Machine.here("cpu").device.type == "cpu"
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(TrainingError, match="Device is 'abacus' .*; expected cpu, or cuda"):
+        Machine.here("abacus")
+
+
+def test_every_kind_that_is_drawn_can_be_named() -> None:
+    source = SimpleNamespace(kinds=[0, 4, 2])
+    config = configure("encoder", {"kinds": 0.3, "hidden": 16})
+    network = models.build(config.as_dict()).network
+    named = namer(network, source, config)  # type: ignore[arg-type]
+    assert named(torch.zeros(1, 16)).shape == (1, 5)
+    assert not list(namer(network, source, PRESETS["encoder"]).parameters())  # type: ignore[arg-type]
+    assert not list(namer(nn.Linear(1, 1), source, config).parameters())  # type: ignore[arg-type]
 
 
 def lent(monkeypatch: pytest.MonkeyPatch, architecture: str) -> torch.nn.Module:
@@ -157,7 +183,7 @@ def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.Mo
     spoof = torch.tensor([0.0, 1.0])
     shape = (spoof[:, None].expand(2, 48), torch.ones(2, 48), spoof.long())
     batch = Batch(torch.randn(2, ENCODER_WINDOW), spoof, *shape)
-    average = AveragedModel(network, avg_fn=warming(config.average), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=warming(config.average), use_buffers=True)
     lesson = partial(losses, network, config=config)
     epoch(
         network,

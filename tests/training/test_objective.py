@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.batches import Batch
+from training.batches import JOINED, Batch
 from training.config import TrainConfig
+from training.encoder import EncoderNet
 from training.objective import losses, told_apart
 
 CONFIG = TrainConfig(pairs=2, real=0, spoof=0)
@@ -31,6 +32,32 @@ class Says(nn.Module):
 
 def total(logits: list[float], **changes: Any) -> float:
     return float(sum(losses(Says(logits), BATCH, replace(CONFIG, **changes)).values()))
+
+
+class Listens(EncoderNet):
+    """Hidden units as given, whatever it hears; their sum is the logit."""
+
+    def __init__(self, units: Tensor) -> None:
+        nn.Module.__init__(self)
+        self.head = nn.Module()
+        self.head.hidden = lambda states: (units, units[:, None].expand(4, 3, 2))  # type: ignore[assignment]
+        self.head.judged = lambda own, frames: (own.sum(dim=1), frames.sum(dim=2))  # type: ignore[assignment]
+
+    def states(self, waveform: Tensor) -> list[Tensor]:
+        return []
+
+
+def test_units_are_asked_to_name_kinds_but_not_of_what_is_joined() -> None:
+    kinds = torch.tensor([0, 1, JOINED, JOINED])
+    units = torch.zeros(4, 2, requires_grad=True)
+    config = replace(CONFIG, kinds=0.5)
+    named = nn.Linear(2, 2, bias=False)
+    nn.init.eye_(named.weight)
+    parts = losses(Listens(units), replace(BATCH, kind=kinds), config, named)
+    assert torch.isclose(parts["kinds"], 0.5 * torch.tensor(2.0).log())
+    (pull,) = torch.autograd.grad(parts["kinds"], units)
+    assert (pull[:2].diagonal() < 0).all() and (pull[2:] == 0).all()
+    assert set(parts) == {"kinds", "window", "pair", "frame"}
 
 
 def test_right_costs_less_than_wrong() -> None:
