@@ -11,6 +11,7 @@ from torch import nn
 
 from serving.chunking import Chunk, chunks
 from serving.frames import FrameTrack
+from training.batches import CPU
 from training.config import TrainConfig
 from training.pool import VARIANTS, Pool, Selection
 
@@ -42,7 +43,7 @@ def score(
 ) -> Logits:
     """Logits of the pool's first `count` clips."""
     network.eval()
-    device = next(network.parameters()).device
+    device = next((weights.device for weights in network.parameters()), CPU)
     windows, frames = [], []
     for index in range(count):
         samples, track, found = pool.get(index, variant), FrameTrack(config.frame_hop_samples), []

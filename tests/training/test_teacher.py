@@ -203,7 +203,7 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
     master.instruct(pupil, None)
     assert all(torch.equal(weights, kept[name]) for name, weights in pupil.head.state_dict().items())
     other = encoder(shape, 3)
-    master.instruct(other, heard(), TrainConfig())
+    master.instruct(other, heard())
     assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
 
 
@@ -223,7 +223,7 @@ def test_of_a_deeper_teacher_a_network_takes_along_what_its_own_states_say() -> 
     pupil.trunk.load_state_dict(lower)
     master = EncoderTeacher([deep])
     for network in (pupil, other):
-        master.instruct(network, heard(), TrainConfig())
+        master.instruct(network, heard())
     assert float(master.losses(pupil.train(), CLEAR)["hidden"]) < 0.02
     assert float(master.losses(other.train(), CLEAR)["hidden"]) > 0.1
 
