@@ -19,6 +19,7 @@ from serving.audio import SAMPLE_RATE
 from training.augment import channel, crop
 from training.config import TrainConfig
 from training.datasets import Clip
+from training.machine import CPU
 from training.pool import Pool
 
 FADE_SAMPLES = 160  # 10 ms cross-fade at a join
@@ -231,9 +232,6 @@ class Batches(IterableDataset[Batch]):
         power = np.mean(spans**2, axis=2) + 1e-10
         loud = power > power.max(axis=1, keepdims=True) * 10 ** (SILENCE_DB / 10)
         return centres, loud.astype(np.float32)
-
-
-CPU = torch.device("cpu")
 
 
 def loaded(

@@ -1,7 +1,6 @@
 """Batches -> a fitted network: epochs, the best average by dev AUC, and the mix with the weights before."""
 
 import copy
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training import models
-from training.batches import CPU, Batch, Batches, Composition, loaded
+from training.batches import Batch, Batches, Composition, loaded
 from training.checkpoints import checkpoint, network_of
 from training.config import TrainConfig, TrainingError
 from training.datasets import Clip
 from training.encoder import EncoderNet, Half
+from training.machine import PROCESSOR, Machine
 from training.metrics import auc, cllr, eer
 from training.objective import Lesson, losses, optimiser, warming
 from training.outcome import calibrated
@@ -44,32 +44,6 @@ class Earlier:
 
 
 ON_NOTHING = Earlier()
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What trains: the device that computes, and how many processes make batches for it."""
-
-    device: torch.device
-    processes: int = 1
-
-    @classmethod
-    def here(cls, device: str = "") -> "Machine":
-        """The device named, by default an accelerator that PyTorch finds or else the processor; half of the
-        cores make batches. Raises TrainingError where there is no such device.
-        """
-        name = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            torch.zeros(1, device=name)
-        except (RuntimeError, AssertionError) as error:  # builds without CUDA assert
-            reason = str(error).splitlines()[0]
-            raise TrainingError(
-                f"Device is {name!r} ({reason}); expected cpu, or cuda where there is one."
-            ) from None
-        return cls(torch.device(name), max(1, (os.cpu_count() or 2) // 2))
-
-
-PROCESSOR = Machine(CPU)
 
 
 def geometry(network: nn.Module, config: TrainConfig) -> tuple[int, int, int]:

@@ -11,8 +11,8 @@ from torch import nn
 
 from serving.chunking import Chunk, chunks
 from serving.frames import FrameTrack
-from training.batches import CPU
 from training.config import TrainConfig
+from training.machine import CPU
 from training.pool import VARIANTS, Pool, Selection
 
 MAX_WINDOWS = 64

@@ -13,7 +13,8 @@ import torch
 from training import sample, tracking
 from training.config import PRESETS, TrainConfig, TrainingError, configure
 from training.datasets import DataError, read
-from training.fitting import ON_NOTHING, PROCESSOR, Earlier, Machine, fit
+from training.fitting import ON_NOTHING, Earlier, fit
+from training.machine import PROCESSOR, Machine
 from training.outcome import facts, folder_of, leave
 from training.refusals import in_a_line
 

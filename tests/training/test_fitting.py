@@ -19,7 +19,6 @@ from training.fitting import (
     MIXES,
     ON_NOTHING,
     Earlier,
-    Machine,
     beginning,
     best_share,
     epoch,
@@ -28,6 +27,7 @@ from training.fitting import (
     mixed,
     namer,
 )
+from training.machine import Machine
 from training.objective import losses, optimiser, warming
 from training.scoring import Logits
 
