@@ -27,7 +27,7 @@ from training import models
 from training.checkpoints import fetched
 from training.config import TrainingError
 
-OPSET = 17  # what onnxruntime 1.14 and newer read
+OPSET = 20  # has GELU as one node, which onnxruntime 1.17 and newer read
 OUTPUT_AXES = {WINDOWS: "windows", FRAMES: "frames", NOVELTY: "windows", ORIGIN: "frames"}
 
 
