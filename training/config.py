@@ -14,6 +14,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "statistics": (2, 3),
     "loss": ("smoothed", "one-class"),
     "taught": ("units", "logits"),
+    "told": ("clean", "heard"),
+    "trained": ("all", "frames"),
 }
 
 
@@ -33,7 +35,10 @@ class TrainConfig:
     width: str = "wide"  # of the rescnn: wide, or slim at 0.42 of the products
     size: str = "base"  # of the Whisper whose layers the encoder starts from: base or tiny
     layers: int = 2  # of the encoder
-    hidden: int = 256  # of its head
+    heads: int = 0  # of attention in each of them; 0 are Whisper's, fewer come from training.narrow
+    mlp: int = 0  # units of the MLP in each of them, the same
+    hidden: int = 256  # units of its head for windows
+    frame_units: int = 0  # the same for frames; 0 is half as many
     statistics: int = 2  # of each state that the head is told: 2 mean and deviation, 3 its steps as well
     full_rate: int = -1  # layers that see 50 tokens a second, the others 25; below 0 all
     novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
@@ -49,6 +54,7 @@ class TrainConfig:
     coded_share: float = 0.35  # of clips that went through a random codec
     speed: float = 0.0  # every second clip is played up to this share faster or slower
     taught: str = "units"  # what a pupil learns of its teachers: hidden units, or the mean of their LLRs
+    told: str = "clean"  # what teachers hear: clips before channel and codec, or what the pupil hears
     pieces: float = 0.0  # of clips of which a pupil hears a piece, over and over, its teachers all
     probe_batches: int = 0  # of frozen features that the head is fitted to before fine-tuning
     probe_kinds: float = 0.0  # weight of naming a clip's source or generator too while the head is fitted
@@ -56,6 +62,7 @@ class TrainConfig:
     loss: str = "smoothed"  # of windows: cross-entropy with smoothed labels, or one-class
     lr: float = 1e-3  # of new layers, peak of a one-cycle schedule
     trunk_lr: float = 1.5e-5  # of the pretrained encoder; at 0 it stays as it is, nothing is hidden from it
+    trained: str = "all"  # of an encoder; or of its head what judges frames alone
     untuned: int = 0  # first stages of an encoder that are Whisper's and stay so: convolutions, then layers
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
@@ -90,6 +97,9 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
         "full_rate": config.get("full_rate", -1),
         "frame_hop_samples": config.get("frame_hop_samples", FRAME_HOP),
         "statistics": config.get("statistics", 2),
+        "heads": config.get("heads", 0),
+        "mlp": config.get("mlp", 0),
+        "frame_units": config.get("frame_units", 0),
     }
 
 

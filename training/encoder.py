@@ -27,18 +27,19 @@ WIDTHS = {"base": 512, "tiny": 384}
 class Layer(nn.Module):
     """One pre-norm transformer layer, (M, T, width) -> (M, T, width)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, heads: int, mlp: int) -> None:
         super().__init__()
+        inner = heads * HEAD_WIDTH
         self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.qkv, self.out = nn.Linear(width, 3 * inner), nn.Linear(inner, width)
+        self.up, self.down = nn.Linear(width, mlp), nn.Linear(mlp, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        m, t, width = x.shape
-        qkv = self.qkv(self.attention_norm(x)).reshape(m, t, 3, width // HEAD_WIDTH, HEAD_WIDTH)
+        m, t, _ = x.shape
+        qkv = self.qkv(self.attention_norm(x)).reshape(m, t, 3, -1, HEAD_WIDTH)
         heads = qkv.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2])  # (M, heads, T, 64)
-        x = x + self.out(mixed.transpose(1, 2).reshape(m, t, width))
+        x = x + self.out(mixed.transpose(1, 2).reshape(m, t, -1))
         return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
 
     def load(self, weights: dict[str, np.ndarray], index: int) -> None:
@@ -66,17 +67,21 @@ class Trunk(nn.Module):
     """(M, 80, T) log-mel -> list of states: after the convolutions and after each layer.
 
     A state is (M, T/2, width), 50 tokens a second; from layer `full_rate` on (M, T/4, width): a layer's cost
-    goes with its tokens.
+    goes with its tokens, and with its heads of attention and its MLP's units, of which 0 are Whisper's.
     """
 
-    def __init__(self, layers: int, tokens: int, full_rate: int, size: str) -> None:
+    def __init__(
+        self, layers: int, tokens: int, full_rate: int, size: str, heads: int = 0, mlp: int = 0
+    ) -> None:
         super().__init__()
         self.full_rate, self.size = full_rate, size
         width = WIDTHS[size]
+        self.heads, self.mlp = heads or width // HEAD_WIDTH, mlp or 4 * width
+        self.narrow = bool(heads or mlp)
         self.conv1 = nn.Conv1d(BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.position = nn.Parameter(torch.zeros(tokens, width))
-        self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, self.heads, self.mlp) for _ in range(layers))
 
     def convolved(self, mel: Tensor) -> Tensor:
         """(M, 80, T) -> (M, T/2, width), before positions."""
@@ -133,14 +138,17 @@ class EncoderNet(nn.Module):
         size: str = "base",
         hidden: int = 256,
         statistics: int = 2,
+        heads: int = 0,
+        mlp: int = 0,
+        frame_units: int = 0,
     ) -> None:
         super().__init__()
         self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
         self.mel = LogMel(hop=frame_hop_samples // COLUMNS)
         tokens = window_samples // (2 * self.mel.power.hop)
-        self.trunk = Trunk(layers, tokens, full_rate, size)
+        self.trunk = Trunk(layers, tokens, full_rate, size, heads, mlp)
         frames = window_samples // frame_hop_samples
-        self.head = Head(WIDTHS[size] * (layers + 1), frames, hidden, statistics)
+        self.head = Head(WIDTHS[size] * (layers + 1), frames, hidden, statistics, frame_units)
         # Whether training hides parts of the log-mel: a trunk that is not tuned does not get used to it.
         self.masked = True
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.

@@ -133,7 +133,7 @@ def fit(
     held = [row for row, clip in enumerate(clips) if clip.source in held_out]
     source = Batches(
         clips, twins, train_pool, Composition.of(config), shape, config.strength, config.seed, held_out,
-        with_clean=bool(earlier.teachers) and isinstance(network, EncoderNet),
+        with_clean=bool(earlier.teachers) and isinstance(network, EncoderNet) and config.told == "clean",
     )  # fmt: skip
     network.to(machine.device)
     batches = loaded(source, machine.device, machine.processes)
@@ -181,8 +181,8 @@ def namer(network: nn.Module, source: Batches, config: TrainConfig) -> nn.Module
 
 
 def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
-    """The network before its first step. Raises TrainingError where a run has no trunk that fits it, or has
-    tuned what is to stay untuned.
+    """The network before its first step. Raises TrainingError where a run has no trunk that fits it or has
+    tuned what is to stay untuned, and where layers narrower than Whisper's come from none.
     """
     if earlier.start:
         content = checkpoint(earlier.start)
@@ -194,6 +194,11 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
         network = network_of(content)
     else:
         network = models.initialised(config.as_dict()).network
+        if isinstance(network, EncoderNet) and network.trunk.narrow and (config.untuned or not earlier.trunk):
+            raise TrainingError(
+                "Whisper's layers have all their heads and units, narrower ones are asked for; make a run "
+                "with training.narrow, give it as --start or --trunk and leave out untuned."
+            )
     if earlier.trunk:
         _take_trunk(network, network_of(checkpoint(earlier.trunk)), config.untuned)
     if isinstance(network, EncoderNet):
@@ -201,6 +206,9 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
             weights.requires_grad_(False)
         if not config.trunk_lr:
             network.trunk.requires_grad_(False)
+        if config.trained == "frames":
+            network.requires_grad_(False)
+            network.head.frame.requires_grad_(True)
         network.masked = any(weights.requires_grad for weights in network.trunk.parameters())
     return network
 
@@ -212,10 +220,11 @@ def _take_trunk(network: nn.Module, lender: nn.Module, untuned: int) -> None:
         pair = f"{type(network).__name__} and {type(lender).__name__}"
         raise TrainingError(f"A trunk goes from encoder to encoder: both have to be encoders, found {pair}.")
     wanted, found = mine.trunk, theirs.trunk
-    if wanted.size != found.size or len(wanted.layers) > len(found.layers):
+    own, their = (f"Whisper-{one.size} with {one.heads} heads and {one.mlp} units" for one in (wanted, found))
+    if own != their or len(wanted.layers) > len(found.layers):
         raise TrainingError(
-            f"The run's trunk is Whisper-{found.size} with {len(found.layers)} layers, expected "
-            f"{wanted.size} with {len(wanted.layers)} or more; give its settings with --set."
+            f"The run's trunk is {their} in {len(found.layers)} layers, expected {own} in "
+            f"{len(wanted.layers)} or more; give its settings with --set."
         )
     taken = {name: weights for name, weights in found.state_dict().items() if name in wanted.state_dict()}
     wanted.load_state_dict(taken | wanted.first(untuned))

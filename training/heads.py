@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
 SUMMED = 8  # tokens whose mean is taken first
@@ -61,11 +60,18 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, width: int, frames: int, hidden: int, statistics: int = 2, dropout: float = 0.3
+        self,
+        width: int,
+        frames: int,
+        hidden: int,
+        statistics: int = 2,
+        frame_units: int = 0,
+        dropout: float = 0.3,
     ) -> None:
+        """`frame_units` are those of the frame part, 0 for half of `hidden`, those of the window part."""
         super().__init__()
         self.frames, self.figures = frames, statistics  # frames a window; figures a dimension
-        self.units = hidden  # of the window part, twice those of the frame part
+        self.units, self.frame_units = hidden, frame_units or hidden // 2
         self.width = statistics * width  # of the statistics
         self.statistics_scale, self.frame_scale = Standardise(self.width), Standardise(width)
         self.window = nn.Sequential(
@@ -77,10 +83,10 @@ class Head(nn.Module):
         )
         self.frame = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(width, hidden // 2),
+            nn.Linear(width, self.frame_units),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(hidden // 2, 1),
+            nn.Linear(self.frame_units, 1),
         )
 
     def framed(self, states: list[Tensor]) -> Tensor:
@@ -97,7 +103,7 @@ class Head(nn.Module):
         found = means + [spread(x - mean[:, None]) for x, mean in zip(states, means, strict=True)]
         if self.figures > 2:
             # One step fewer than tokens; a step of nothing keeps their number a multiple of SUMMED.
-            found += [spread(functional.pad(x[:, 1:] - x[:, :-1], (0, 0, 0, 1))) for x in states]
+            found += [spread(torch.cat([x[:, 1:], x[:, -1:]], dim=1) - x) for x in states]
         return torch.cat(found, dim=1)
 
     def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,7 +113,7 @@ class Head(nn.Module):
         return self.window(statistics)[:, 0], frame, statistics
 
     def hidden(self, states: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Hidden units of windows (M, hidden) and of frames (M, frames, hidden / 2)."""
+        """Hidden units of windows (M, hidden) and of frames (M, frames, frame_units)."""
         window = self.window[:HIDDEN](self.statistics_scale(self.statistics(states)))
         return window, self.frame[:HIDDEN](self.frame_scale(self.framed(states)))
 

@@ -120,26 +120,30 @@ def encoder_of(network: nn.Module) -> EncoderNet | None:
 
 
 def initialised(config: dict[str, Any]) -> Detector:
-    """A detector ready to be trained: random weights, and Whisper's where the architecture starts from
-    them.
+    """A detector ready to be trained: random weights, and Whisper's where the architecture starts from them
+    and has layers as wide.
     """
     detector = build(config)
-    if isinstance(detector.network, EncoderNet):
+    if isinstance(detector.network, EncoderNet) and not detector.network.trunk.narrow:
         detector.network.trunk.load_pretrained()
     return detector
 
 
 @torch.no_grad()
 def in_llrs(detector: Detector) -> nn.Module:
-    """A detector's network, an encoder's window logits made the LLRs that its calibration makes of them, in
-    place: of several each has a say by what it knows, whatever its loss asked its logits to be.
+    """A detector's network, an encoder's logits made the LLRs that its calibration makes of them, in place:
+    of several each has a say by what it knows, whatever its loss asked its logits to be.
     """
     network = detector.network
     if isinstance(network, EncoderNet):
-        scale, offset = detector.window_calibration.tolist()
-        last = network.head.window[-1]
-        last.weight.mul_(scale)
-        last.bias.mul_(scale).add_(offset)
+        head = network.head
+        for part, calibration in (
+            (head.window, detector.window_calibration),
+            (head.frame, detector.frame_calibration),
+        ):
+            scale, offset = calibration.tolist()
+            part[-1].weight.mul_(scale)
+            part[-1].bias.mul_(scale).add_(offset)
     return network
 
 

@@ -78,6 +78,7 @@ def common_shape(configs: list[dict[str, Any]], heads: bool = False) -> dict[str
     if heads:
         most: dict[str, Any] = {key: max(shape[key] for shape in shapes) for key in ("layers", "statistics")}
         most["hidden"] = sum(shape["hidden"] for shape in shapes)
+        most["frame_units"] = sum(shape["frame_units"] or shape["hidden"] // 2 for shape in shapes)
         shapes = [shape | most for shape in shapes]
     if any(shape != shapes[0] for shape in shapes):
         raise TrainingError(

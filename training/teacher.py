@@ -3,8 +3,9 @@
 Hidden units say far more of a clip than its label does (Romero et al. 2015, FitNets): the cheaper network
 needs no labels, and gets to where labels alone do not take it. Several encoders teach one: it holds the heads
 of all of them above one trunk. They hear clips as they are, it what channels and codecs leave of them: it
-learns to judge as if nothing had happened. Of some it hears but a piece, and learns to judge that as they
-judge the whole. Of a small CNN that is too much to ask: it and its teacher hear the same.
+learns to judge as if nothing had happened. Where it is only to be cheaper, all hear the same (`told=heard`).
+Of some it hears but a piece, and learns to judge that as they judge the whole. Of a small CNN that is too
+much to ask: it and its teacher hear the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,9 +56,9 @@ class CnnTeacher:
         side = (told.shape[2] - found.shape[2]) // 2  # of the frames that the wider field lacks
         window, frame = zip(pupil.judged(found, samples), self.network.judged(told, samples), strict=True)
         return {
-            "hidden": _miss(found, told[:, :, side : side + found.shape[2]]),
-            "window": LOGIT_WEIGHT * _miss(*window),
-            "frame": LOGIT_WEIGHT * _miss(*frame),
+            "hidden": miss(found, told[:, :, side : side + found.shape[2]]),
+            "window": LOGIT_WEIGHT * miss(*window),
+            "frame": LOGIT_WEIGHT * miss(*frame),
         }
 
 
@@ -67,7 +68,7 @@ class EncoderTeacher:
     def __init__(self, networks: Sequence[EncoderNet], pieces: float = 0.0) -> None:
         """`pieces` is the share of clips of which the pupil hears a piece."""
         self.pieces = pieces
-        self.networks = [_listening(network) for network in networks]
+        self.networks = [listening(network) for network in networks]
 
     def instruct(self, pupil: EncoderNet, batches: Iterator[Batch] | None) -> None:
         """Stack the teachers' heads on a trunk, on scales of its own from some batches; without any go on
@@ -81,25 +82,23 @@ class EncoderTeacher:
             part[-1].requires_grad_(False)
 
     def losses(self, pupil: EncoderNet, batch: Batch) -> dict[str, Tensor]:
-        """How far a network is off what the teachers say of the clean clips: mean squares, by the variance of
+        """How far a network is off what the teachers say of the same clips: mean squares, by the variance of
         what is said.
         """
-        if batch.clean is None:
-            raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
         waveform, frames = in_pieces(batch, pupil.frame_hop_samples, self.pieces)
-        told = []
+        told, heard = [], _plain(batch)
         for network in self.networks:
-            window, frame = network.head.hidden(network.states(batch.clean))
-            told.append((window, frame.gather(1, frames[:, :, None].expand_as(frame))))
+            window, frame = network.head.hidden(network.states(heard))
+            told.append((window, at(frame, frames)))
         found = pupil.head.hidden(pupil.states(waveform))
         off = []
         for index in range(2):  # windows, frames
             units = [one[index] for one in told]
             parts = found[index].split([each.shape[-1] for each in units], dim=-1)
-            off += [_miss(own, theirs) / len(units) for own, theirs in zip(parts, units, strict=True)]
+            off += [miss(own, theirs) / len(units) for own, theirs in zip(parts, units, strict=True)]
         logits = [n.head.judged(*one) for n, one in zip(self.networks, told, strict=True)]
         means = [torch.stack(each).mean(dim=0) for each in zip(*logits, strict=True)]
-        window, frame = (_miss(own, mean) for own, mean in zip(pupil.head.judged(*found), means, strict=True))
+        window, frame = (miss(own, mean) for own, mean in zip(pupil.head.judged(*found), means, strict=True))
         return {
             "hidden": torch.stack(off).sum(),
             "window": LOGIT_WEIGHT * window,
@@ -119,25 +118,28 @@ class Panel:
         for detector in detectors:
             detector.eval().requires_grad_(False)
             if (listener := encoder_of(detector.network)) is not None:
-                _listening(listener)
+                listening(listener)
 
     def losses(self, pupil: EncoderNet, batch: Batch) -> dict[str, Tensor]:
-        """How far a network is off what the teachers say of the clean clips, as theirs: mean squares, by the
+        """How far a network is off what the teachers say of the same clips, as theirs: mean squares, by the
         variance of what is said. Of frames the first teacher speaks alone, whatever their length.
         """
-        if batch.clean is None:
-            raise ValueError("The batch lacks its clean clips; make Batches with_clean.")
         waveform, frames = in_pieces(batch, pupil.frame_hop_samples, self.pieces)
-        told = [detector(batch.clean) for detector in self.detectors]
+        heard = _plain(batch)
+        told = [detector(heard) for detector in self.detectors]
         window, frame = pupil(waveform)
-        framed = functional.interpolate(told[0][1][:, None], size=frame.shape[1], mode="linear")[:, 0]
         return {
-            "window": _miss(window, torch.stack([each[0] for each in told]).mean(dim=0)),
-            "frame": LOGIT_WEIGHT * _miss(frame, framed.gather(1, frames)),
+            "window": miss(window, torch.stack([each[0] for each in told]).mean(dim=0)),
+            "frame": LOGIT_WEIGHT * miss(frame, at(told[0][1][:, :, None], frames)[:, :, 0]),
         }
 
 
-def _listening(network: EncoderNet) -> EncoderNet:
+def _plain(batch: Batch) -> Tensor:
+    """What teachers hear, (B, N): the clips as they were, in batches that hold them so, else as the pupil."""
+    return batch.waveform if batch.clean is None else batch.clean
+
+
+def listening(network: EncoderNet) -> EncoderNet:
     """The same network as in training, where trunks run in bfloat16, but for what is hidden there."""
     network.train().requires_grad_(False)
     _attentive(network)
@@ -160,6 +162,16 @@ def in_pieces(batch: Batch, frame_hop: int, share: float) -> tuple[Tensor, Tenso
     frames = first + torch.arange(count, device=device) % size
     places = frames[:, :, None] * frame_hop + torch.arange(frame_hop, device=device)
     return batch.waveform.gather(1, places.flatten(1)), frames
+
+
+def at(told: Tensor, frames: Tensor) -> Tensor:
+    """What is told of some frames (B, T, units), brought to as many as the pupil's where theirs are of other
+    lengths, at places (B, F) among the pupil's -> (B, F, units).
+    """
+    count = frames.shape[1]
+    if told.shape[1] != count:
+        told = functional.interpolate(told.transpose(1, 2), size=count, mode="linear").transpose(1, 2)
+    return told.gather(1, frames[:, :, None].expand(-1, -1, told.shape[2]))
 
 
 def taught(
@@ -223,20 +235,19 @@ def _check_cnn(pupil: ResCnn, teacher: ResCnn) -> None:
 
 
 def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
-    units = sum(teacher.head.units for teacher in teachers)
-    if units != pupil.head.units or any(teacher.head.units % 2 for teacher in teachers):
+    units, frame_units = (sum(getattr(t.head, of) for t in teachers) for of in ("units", "frame_units"))
+    if (units, frame_units) != (pupil.head.units, pupil.head.frame_units):
         raise TrainingError(
-            f"The teachers have {units} hidden units, an even number each, the network {pupil.head.units}; "
-            f"say --set hidden={units}."
+            f"The teachers have {units} hidden units and {frame_units} for frames, the network "
+            f"{pupil.head.units} and {pupil.head.frame_units}; say --set hidden={units} "
+            f"frame_units={frame_units}."
         )
     for teacher in teachers:
-        own, theirs = (
-            (net.window_samples, net.frame_hop_samples, net.trunk.size) for net in (pupil, teacher)
-        )
+        own, theirs = ((net.window_samples, net.trunk.size) for net in (pupil, teacher))
         if own != theirs:
             raise TrainingError(
-                f"A teacher has windows of {theirs[0]} samples, frames of {theirs[1]}, Whisper-{theirs[2]}; "
-                f"the network {own[0]}, {own[1]} and Whisper-{own[2]}; it needs the same."
+                f"A teacher has windows of {theirs[0]} samples and Whisper-{theirs[1]}, the network {own[0]} "
+                f"and Whisper-{own[1]}; it needs the same."
             )
 
 
@@ -248,5 +259,5 @@ def _attentive(network: ResCnn | EncoderNet) -> None:
             module.p = 0.0
 
 
-def _miss(found: Tensor, told: Tensor) -> Tensor:
+def miss(found: Tensor, told: Tensor) -> Tensor:
     return functional.mse_loss(found, told) / told.var()

@@ -201,6 +201,15 @@ def test_untuned_stages_come_out_of_training_as_they_were(monkeypatch: pytest.Mo
         )
 
 
+def test_what_judges_windows_stays_where_frames_alone_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent(monkeypatch, "encoder")
+    network = beginning(configure("encoder", {"trained": "frames"}), Earlier(start="a run"))
+    assert isinstance(network, EncoderNet)
+    tuned = {name for name, weights in network.named_parameters() if weights.requires_grad}
+    assert tuned == {f"head.frame.{name}" for name, _ in network.head.frame.named_parameters()}
+    assert not network.masked
+
+
 def test_a_run_without_a_trunk_lends_none(monkeypatch: pytest.MonkeyPatch) -> None:
     lent(monkeypatch, "rescnn")
     with pytest.raises(ValueError, match="both have to be encoders"):
@@ -209,8 +218,19 @@ def test_a_run_without_a_trunk_lends_none(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_trunk_of_other_layers_is_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     lent(monkeypatch, "encoder")
-    with pytest.raises(ValueError, match=r"Whisper-base with 2 layers, expected base with 3.*--set"):
+    has = "Whisper-base with 8 heads and 2048 units in 2 layers"
+    with pytest.raises(ValueError, match=f"{has}, expected .* 2048 units in 3 or more.*--set"):
         beginning(configure("encoder", {"layers": 3}), Earlier(trunk="a run"))
+    with pytest.raises(ValueError, match=f"{has}, expected .* 5 heads and 768 units in 2 or more.*--set"):
+        beginning(configure("encoder", {"heads": 5, "mlp": 768}), Earlier(trunk="a run"))
+
+
+@pytest.mark.parametrize("changes", [{"heads": 5}, {"mlp": 768}])
+def test_narrower_layers_than_whispers_come_from_a_run(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="make a run with training.narrow, give it as --start or --trunk"):
+        beginning(configure("encoder", changes), ON_NOTHING)
+    with pytest.raises(ValueError, match="leave out untuned"):
+        beginning(configure("encoder", changes | {"untuned": 1}), Earlier(trunk="a run"))
 
 
 def test_a_shallower_network_takes_the_lower_layers_of_a_trunk(monkeypatch: pytest.MonkeyPatch) -> None:

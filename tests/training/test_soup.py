@@ -46,6 +46,9 @@ def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
         "full_rate": 1,
         "frame_hop_samples": 640,
         "statistics": 2,
+        "heads": 0,
+        "mlp": 0,
+        "frame_units": 0,
     }
     with pytest.raises(ValueError, match=r"different shapes.*share a start"):
         common_shape([full, halved])

@@ -18,6 +18,7 @@ from training.rescnn import ResCnn
 from training.teacher import CnnTeacher, EncoderTeacher, in_pieces, taught
 
 TINY = replace(PRESETS["encoder"], size="tiny", hidden=16)
+SHORTER = {"size": "tiny", "frame_hop_samples": 320, "hidden": 16}  # its windows as well
 
 
 def noise(seed: int) -> torch.Tensor:
@@ -29,7 +30,7 @@ def network_in(detector: Detector) -> EncoderNet:
     return detector.network
 
 
-def batch(waveform: torch.Tensor, clean: torch.Tensor) -> Batch:
+def batch(waveform: torch.Tensor, clean: torch.Tensor | None) -> Batch:
     label = torch.tensor([0.0, 1.0] * 3)
     return Batch(waveform, label, label[:, None], torch.ones(6, 1), label.long(), clean)
 
@@ -73,14 +74,16 @@ def test_a_cnn_is_told_of_what_it_hears_itself() -> None:
     assert torch.isclose(found, ((own - told) ** 2).mean() / told.var())
 
 
-def test_an_encoder_is_told_of_the_clean_clips() -> None:
+@pytest.mark.parametrize("clean", [True, False])
+def test_an_encoder_is_told_of_the_clean_clips_where_there_are_any(clean: bool) -> None:
     teaching, pupil = encoder(TINY, 0), encoder(TINY, 1).eval()
     head, trunk = copy.deepcopy(teaching.head).eval(), copy.deepcopy(teaching.trunk).bfloat16()
     master = EncoderTeacher([teaching])
     with torch.no_grad():
         own = pupil.head.hidden(pupil.states(noise(1)))
-        told = head.hidden([state.float() for state in trunk(pupil.mels(noise(0)).bfloat16())])
-        found = master.losses(pupil, batch(waveform=noise(1), clean=noise(0)))["hidden"]
+        heard = noise(0) if clean else noise(1)
+        told = head.hidden([state.float() for state in trunk(pupil.mels(heard).bfloat16())])
+        found = master.losses(pupil, batch(noise(1), noise(0) if clean else None))["hidden"]
     off = [((a - b) ** 2).mean() / b.var() for a, b in zip(own, told, strict=True)]
     assert torch.isclose(found, off[0] + off[1])
 
@@ -119,6 +122,22 @@ def test_of_a_piece_a_pupil_learns_what_the_teacher_says_of_the_whole() -> None:
         told = whole[0], whole[1][rows, frames]
         expected = sum(((a - b) ** 2).mean() / b.var() for a, b in zip(own, told, strict=True))
     assert torch.isclose(found, expected, rtol=1e-3)
+
+
+def test_what_is_told_of_longer_frames_is_brought_to_the_pupils(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ramp over 48 frames is the same ramp over 64."""
+    teaching = encoder(TINY, 0)
+    finer = replace(TINY, frame_hop_samples=480)
+    pupil = encoder(finer, 1).eval()
+    master = EncoderTeacher([teaching])
+    units = ((torch.arange(48) + 0.5) / 48)[:, None].expand(6, 48, 8)
+    wanted = ((torch.arange(64) + 0.5) / 64).clamp(0.5 / 48, 1 - 0.5 / 48)[:, None].expand(6, 64, 8)
+    window = torch.randn(6, 16)
+    monkeypatch.setattr(teaching.head, "hidden", lambda states: (window, units))
+    monkeypatch.setattr(pupil.head, "hidden", lambda states: (window, wanted))
+    monkeypatch.setattr(pupil.head, "judged", teaching.head.judged)
+    found = master.losses(pupil, CLEAR)
+    assert all(float(part) < 1e-6 for part in found.values())
 
 
 def test_nothing_is_hidden_from_a_pupil_in_training() -> None:
@@ -256,8 +275,13 @@ def test_encoders_have_a_say_by_their_calibration(monkeypatch: pytest.MonkeyPatc
         (TINY, ["encoder", "encoder"], "hidden=32"),
         (TrainConfig(), ["slim"], "has 34 frames of 640"),
         (configure("rescnn", {"frame_hop_samples": 512}), ["cnn"], "of 512 .* of 640"),
-        (replace(TINY, size="base"), ["encoder"], "Whisper-tiny; the network .* Whisper-base"),
-        (replace(TINY, frame_hop_samples=320), ["encoder"], "frames of 640, .* the network .*, 320"),
+        (replace(TINY, size="base"), ["encoder"], "Whisper-tiny, the network .* Whisper-base"),
+        (
+            configure("encoder", {"size": "tiny", "hidden": 16, "frame_hop_samples": 320}),
+            ["encoder"],
+            "30720",
+        ),
+        (replace(TINY, frame_units=16), ["encoder"], "16 and 16; say --set hidden=16 frame_units=8"),
     ],
 )
 def test_teachers_are_of_their_pupils_kind(

@@ -1,0 +1,168 @@
+"""Two runs of encoders -> one with the first's trunk, whose head says what both say.
+
+    python -m training.adopt --run RUN --other RUN --data corpus/train.tsv
+
+What networks that were trained apart know adds up, what they cost as well. But what the other's head looks
+for is in these states too, well enough to be fitted to them: its hidden units for windows beside the first's
+own, by a linear layer over statistics that are computed once; for frames a part as large as the first's, by
+the mean of what both say. Labels are not looked at.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from training import models
+from training.batches import Batch, Batches, Composition, loaded
+from training.checkpoints import checkpoint, detector_of
+from training.config import TrainConfig, TrainingError
+from training.datasets import read
+from training.derived import record
+from training.encoder import EncoderNet
+from training.fitting import geometry
+from training.heads import HIDDEN, Standardise
+from training.pool import CACHE, pool
+from training.refusals import in_a_line
+from training.teacher import LOGIT_WEIGHT, at, listening, miss
+
+BATCHES, COMPOSITION = 300, Composition(pairs=4, real=20, spoof=20, source_share=1.0, splice_share=0.3)
+FRAMES_KEPT = 400  # of each batch
+STEPS, BATCH, RATE, DECAY, DROPOUT = 1200, 512, 1e-3, 0.1, 0.1
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the first makes of some sound, and what is said of it."""
+
+    states: Tensor  # (n, width) float16: statistics of windows, or frames
+    units: Tensor  # (n, units): the other's of windows; of frames the mean of both logits as one unit
+
+
+@torch.no_grad()
+def heard(
+    network: EncoderNet, other: EncoderNet, batches: Iterator[Batch], count: int
+) -> tuple[Heard, Heard]:
+    """Windows and frames of `count` batches."""
+    windows: list[tuple[Tensor, Tensor]] = []
+    frames: list[tuple[Tensor, Tensor]] = []
+    for _ in tqdm(range(count), desc="sound that both hear", leave=False):
+        waveform = next(batches).waveform
+        own = network.states(waveform)
+        units, framed = other.head.hidden(other.states(waveform))
+        windows.append((network.head.statistics(own).half(), units))
+        said = network.head.judged(*network.head.hidden(own))[1]
+        places = torch.arange(said.shape[1]).expand(said.shape)
+        theirs = at(other.head.judged(units, framed)[1][:, :, None], places)[:, :, 0]
+        kept = torch.randperm(said.numel())[:FRAMES_KEPT]
+        states = network.head.framed(own).flatten(0, 1)
+        frames.append((states[kept].half(), ((said + theirs) / 2).flatten()[kept, None]))
+    return _together(windows), _together(frames)
+
+
+def _together(parts: list[tuple[Tensor, Tensor]]) -> Heard:
+    states, units = zip(*parts, strict=True)
+    return Heard(torch.cat(states), torch.cat(units))
+
+
+def fitted(
+    layer: nn.Module, scale: Standardise, told: Heard, judged: nn.Module | None = None, steps: int = STEPS
+) -> None:
+    """Fit a layer in place: from scaled states to units, and to what these are judged to be where that is
+    known.
+    """
+    adam = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    bar = tqdm(range(steps), desc="fitting", leave=False)
+    for _ in bar:
+        rows = torch.randint(len(told.units), (BATCH,))
+        found, units = layer(scale(told.states[rows].float())), told.units[rows]
+        loss = miss(found, units)
+        if judged is not None:
+            loss = loss + LOGIT_WEIGHT * miss(judged(found), judged(units))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        schedule.step()
+        bar.set_postfix(loss=f"{loss.item():.3f}")
+
+
+def joined(network: EncoderNet, other: EncoderNet, windows: Heard, frames: Heard, whole: EncoderNet) -> None:
+    """Set a network in place to the first with the other's units beside its own, its window logits the means
+    of what both say, as its frame logits.
+    """
+    judge = other.head.window[HIDDEN:].eval().requires_grad_(False)
+    layer = nn.Linear(network.head.width, other.head.units)
+    towards = nn.Sequential(nn.Dropout(DROPOUT), layer, nn.GELU())
+    fitted(towards, network.head.statistics_scale, windows, judge)
+    fitted(network.head.frame.requires_grad_(True), network.head.frame_scale, frames)
+    beside(network, other, layer, whole)
+
+
+@torch.no_grad()
+def beside(network: EncoderNet, other: EncoderNet, layer: nn.Linear, whole: EncoderNet) -> None:
+    """Set a network in place to the first with the units that a layer tells beside its own; what judges those
+    is the other's.
+    """
+    state, theirs = network.state_dict(), other.state_dict()
+    units, judge = "head.window.1", "head.window.4"
+    state[f"{units}.weight"] = torch.cat([state[f"{units}.weight"], layer.weight])
+    state[f"{units}.bias"] = torch.cat([state[f"{units}.bias"], layer.bias])
+    state[f"{judge}.weight"] = torch.cat([one[f"{judge}.weight"] for one in (state, theirs)], dim=1) / 2
+    state[f"{judge}.bias"] = (state[f"{judge}.bias"] + theirs[f"{judge}.bias"]) / 2
+    whole.load_state_dict(state)
+
+
+def run(first_run: str, other_run: str, data: Path, extra: list[Path], name: str) -> str:
+    """One MLflow run that holds the network; returns its id."""
+    contents = [checkpoint(one) for one in (first_run, other_run)]
+    network, other = (models.in_llrs(detector_of(content)) for content in contents)
+    if not (isinstance(network, EncoderNet) and isinstance(other, EncoderNet)):
+        raise TrainingError(
+            f"The runs hold {type(network).__name__} and {type(other).__name__}; give two of encoders."
+        )
+    if network.window_samples != other.window_samples:
+        raise TrainingError(
+            f"Windows have {network.window_samples} and {other.window_samples} samples; give two runs with "
+            "the same."
+        )
+    config = replace(
+        TrainConfig(**contents[0]["config"]),
+        hidden=network.head.units + other.head.units, frame_units=network.head.frame_units,
+    )  # fmt: skip
+    torch.manual_seed(config.seed)
+    lists = [read(part, "train") for part in (data, *extra)]
+    source = Batches(
+        [clip for part in lists for clip in part], [], pool(lists, CACHE), COMPOSITION,
+        geometry(network, config), config.strength, config.seed,
+    )  # fmt: skip
+    both = heard(listening(network), listening(other), loaded(source), BATCHES)
+    whole = models.build(config.as_dict()).network
+    assert isinstance(whole, EncoderNet)
+    joined(network, other, *both, whole)
+    parts = {"first_run": first_run, "other_run": other_run}
+    return record(models.rounded(whole), config, contents[0], data, name, parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", required=True, help="MLflow run id of the encoder whose trunk is kept")
+    parser.add_argument("--other", required=True, help="MLflow run id of the one whose word is added")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="protocol whose training clips both hear; dev calibrates"
+    )
+    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="further protocols, to hear only")
+    parser.add_argument("--name", default="adopted")
+    args = parser.parse_args()
+    with in_a_line():
+        run(args.run, args.other, args.data, args.extra, args.name)
+
+
+if __name__ == "__main__":
+    main()
