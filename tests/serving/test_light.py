@@ -32,5 +32,8 @@ def test_it_answers_as_the_shipped_one_does(make_client: Callable[..., FlaskClie
         for path in (LIGHT, BUNDLE)
     )
     assert light["model"]["sha256"] == stated_sha256(LIGHT) != shipped["model"]["sha256"]
-    assert light["map"]["step_s"] == shipped["map"]["step_s"]
-    assert len(light["map"]["llr"]) == len(shipped["map"]["llr"]) and np.isfinite(light["llr"])
+    for answer in (light, shipped):  # steps of whole frames, whose lengths differ
+        step, count = answer["map"]["step_s"], len(answer["map"]["llr"])
+        assert step == pytest.approx(0.16, rel=0.1)
+        assert (count - 1) * step < seconds <= count * step + 1e-6
+        assert np.isfinite(answer["llr"])
