@@ -192,13 +192,10 @@ def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:
                 f"say --set untuned={untuned}."
             )
         network = network_of(content)
+    elif earlier.trunk and not config.untuned:
+        network = models.build(config.as_dict()).network  # of Whisper's weights none would stay
     else:
         network = models.initialised(config.as_dict()).network
-        if isinstance(network, EncoderNet) and network.trunk.narrow and (config.untuned or not earlier.trunk):
-            raise TrainingError(
-                "Whisper's layers have all their heads and units, narrower ones are asked for; make a run "
-                "with training.narrow, give it as --start or --trunk and leave out untuned."
-            )
     if earlier.trunk:
         _take_trunk(network, network_of(checkpoint(earlier.trunk)), config.untuned)
     if isinstance(network, EncoderNet):

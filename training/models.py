@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import shape_of, small_of
+from training.config import TrainingError, shape_of, small_of
 from training.encoder import EncoderNet
 from training.features import Mfcc, cut
 from training.fused import FusedNet
@@ -120,11 +120,16 @@ def encoder_of(network: nn.Module) -> EncoderNet | None:
 
 
 def initialised(config: dict[str, Any]) -> Detector:
-    """A detector ready to be trained: random weights, and Whisper's where the architecture starts from them
-    and has layers as wide.
+    """A detector ready to be trained: random weights, and Whisper's where the architecture starts from them.
+    Raises TrainingError where its layers are to be narrower than those.
     """
     detector = build(config)
-    if isinstance(detector.network, EncoderNet) and not detector.network.trunk.narrow:
+    if isinstance(detector.network, EncoderNet):
+        if detector.network.trunk.narrow:
+            raise TrainingError(
+                "Whisper's layers have all their heads and units, narrower ones are asked for; make a run "
+                "with training.narrow, give it as --start or --trunk and leave out untuned."
+            )
         detector.network.trunk.load_pretrained()
     return detector
 
