@@ -18,21 +18,22 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training import models
-from training.batches import Batch, Batches, Composition, loaded
+from training.batches import Batch, Composition, drawn
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError
 from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import geometry
-from training.heads import HIDDEN, Standardise
-from training.pool import CACHE, pool
+from training.heads import HIDDEN, Standardise, stacked
+from training.hearing import brought, listening, miss
+from training.probe import descend
 from training.refusals import in_a_line
-from training.teacher import LOGIT_WEIGHT, at, listening, miss
+from training.teacher import LOGIT_WEIGHT
 
 BATCHES, COMPOSITION = 300, Composition(pairs=4, real=20, spoof=20, source_share=1.0, splice_share=0.3)
 FRAMES_KEPT = 400  # of each batch
-STEPS, BATCH, RATE, DECAY, DROPOUT = 1200, 512, 1e-3, 0.1, 0.1
+STEPS, DECAY, DROPOUT = 1200, 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,11 @@ def heard(
         own = network.states(waveform)
         units, framed = other.head.hidden(other.states(waveform))
         windows.append((network.head.statistics(own).half(), units))
-        said = network.head.judged(*network.head.hidden(own))[1]
-        places = torch.arange(said.shape[1]).expand(said.shape)
-        theirs = at(other.head.judged(units, framed)[1][:, :, None], places)[:, :, 0]
+        states = network.head.framed(own)
+        said = network.head.frame(network.head.frame_scale(states))  # (B, F, 1)
+        theirs = brought(other.head.frame[HIDDEN:](framed), said.shape[1])
         kept = torch.randperm(said.numel())[:FRAMES_KEPT]
-        states = network.head.framed(own).flatten(0, 1)
-        frames.append((states[kept].half(), ((said + theirs) / 2).flatten()[kept, None]))
+        frames.append((states.flatten(0, 1)[kept].half(), ((said + theirs) / 2).flatten(0, 1)[kept]))
     return _together(windows), _together(frames)
 
 
@@ -75,20 +75,13 @@ def fitted(
     """Fit a layer in place: from scaled states to units, and to what these are judged to be where that is
     known.
     """
-    adam = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    bar = tqdm(range(steps), desc="fitting", leave=False)
-    for _ in bar:
-        rows = torch.randint(len(told.units), (BATCH,))
+
+    def loss_of(rows: Tensor) -> Tensor:
         found, units = layer(scale(told.states[rows].float())), told.units[rows]
         loss = miss(found, units)
-        if judged is not None:
-            loss = loss + LOGIT_WEIGHT * miss(judged(found), judged(units))
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}")
+        return loss if judged is None else loss + LOGIT_WEIGHT * miss(judged(found), judged(units))
+
+    descend(layer.parameters(), loss_of, told.units, steps, DECAY)
 
 
 def joined(network: EncoderNet, other: EncoderNet, windows: Heard, frames: Heard, whole: EncoderNet) -> None:
@@ -108,13 +101,12 @@ def beside(network: EncoderNet, other: EncoderNet, layer: nn.Linear, whole: Enco
     """Set a network in place to the first with the units that a layer tells beside its own; what judges those
     is the other's.
     """
-    state, theirs = network.state_dict(), other.state_dict()
-    units, judge = "head.window.1", "head.window.4"
-    state[f"{units}.weight"] = torch.cat([state[f"{units}.weight"], layer.weight])
-    state[f"{units}.bias"] = torch.cat([state[f"{units}.bias"], layer.bias])
-    state[f"{judge}.weight"] = torch.cat([one[f"{judge}.weight"] for one in (state, theirs)], dim=1) / 2
-    state[f"{judge}.bias"] = (state[f"{judge}.bias"] + theirs[f"{judge}.bias"]) / 2
-    whole.load_state_dict(state)
+    whole.trunk.load_state_dict(network.trunk.state_dict())
+    for part in ("statistics_scale", "frame_scale", "frame"):
+        getattr(whole.head, part).load_state_dict(getattr(network.head, part).state_dict())
+    scale, places = network.head.statistics_scale, torch.arange(network.head.width)
+    parts = network.head.window, nn.Sequential(layer, other.head.window[-1])
+    stacked(whole.head.window, [(part, scale, places, places) for part in parts], scale)
 
 
 def run(first_run: str, other_run: str, data: Path, extra: list[Path], name: str) -> str:
@@ -136,11 +128,8 @@ def run(first_run: str, other_run: str, data: Path, extra: list[Path], name: str
     )  # fmt: skip
     torch.manual_seed(config.seed)
     lists = [read(part, "train") for part in (data, *extra)]
-    source = Batches(
-        [clip for part in lists for clip in part], [], pool(lists, CACHE), COMPOSITION,
-        geometry(network, config), config.strength, config.seed,
-    )  # fmt: skip
-    both = heard(listening(network), listening(other), loaded(source), BATCHES)
+    batches = drawn(lists, COMPOSITION, geometry(network, config), config.strength, config.seed)
+    both = heard(listening(network), listening(other), batches, BATCHES)
     whole = models.build(config.as_dict()).network
     assert isinstance(whole, EncoderNet)
     joined(network, other, *both, whole)

@@ -20,7 +20,7 @@ from training.augment import channel, crop
 from training.config import TrainConfig
 from training.datasets import Clip
 from training.machine import CPU
-from training.pool import Pool
+from training.pool import CACHE, Pool, pool
 
 FADE_SAMPLES = 160  # 10 ms cross-fade at a join
 SEGMENT_S = (0.3, 1.2)  # length of a spliced-in part
@@ -240,3 +240,15 @@ def loaded(
     """The batches in a device's memory, made by processes of their own, each `ahead` of them beforehand."""
     made = DataLoader(batches, batch_size=None, num_workers=processes, prefetch_factor=ahead)
     return (batch.to(device) for batch in made)
+
+
+def drawn(
+    lists: Sequence[Sequence[Clip]],
+    composition: Composition,
+    geometry: tuple[int, int, int],
+    strength: float,
+    seed: int,
+) -> Iterator[Batch]:
+    """Batches of the clips of some lists, without twins: for who wants to know how training sounds."""
+    clips = [clip for part in lists for clip in part]
+    return loaded(Batches(clips, [], pool(lists, CACHE), composition, geometry, strength, seed))

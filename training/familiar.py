@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training import models
-from training.batches import Batches, Composition, loaded
+from training.batches import Composition, drawn
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError, configure
 from training.datasets import Clip, read
@@ -31,10 +31,8 @@ BATCHES = 250
 @torch.no_grad()
 def _of_batches(encoder: EncoderNet, lists: list[list[Clip]], config: TrainConfig) -> Tensor:
     """(n, D) statistics of windows drawn as in training."""
-    clips = [clip for part in lists for clip in part]
     geometry = (config.window_samples, config.frame_hop_samples, 0)
-    source = Batches(clips, [], pool(lists, CACHE), Composition.of(config), geometry, config.strength, 0)
-    batches = loaded(source)
+    batches = drawn(lists, Composition.of(config), geometry, config.strength, 0)
     shown = tqdm(range(BATCHES), desc="statistics of training data")
     return torch.cat([encoder.heard(next(batches).waveform).statistics.flatten(0, 1) for _ in shown])
 

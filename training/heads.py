@@ -130,10 +130,10 @@ class Head(nn.Module):
         rest; of one that is told more, what this one is not told is left out.
         """
         windows = [(head.window, head.statistics_scale, *_places(head, self)) for head in heads]
-        _stack(self.window, windows, self.statistics_scale)
+        stacked(self.window, windows, self.statistics_scale)
         both = [torch.arange(min(one.width // one.figures for one in (head, self))) for head in heads]
         frames = [(head.frame, head.frame_scale, own, own) for head, own in zip(heads, both, strict=True)]
-        _stack(self.frame, frames, self.frame_scale)
+        stacked(self.frame, frames, self.frame_scale)
 
 
 def _places(head: Head, whole: Head) -> tuple[Tensor, Tensor]:
@@ -146,7 +146,7 @@ def _places(head: Head, whole: Head) -> tuple[Tensor, Tensor]:
     return (figures * own + both).flatten(), (figures * all_ + both).flatten()
 
 
-def _stack(
+def stacked(
     target: nn.Sequential,
     parts: list[tuple[nn.Sequential, Standardise, Tensor, Tensor]],
     scale: Standardise,

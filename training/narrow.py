@@ -19,14 +19,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training import models
-from training.batches import Batches, Composition, loaded
+from training.batches import Composition, drawn
 from training.checkpoints import checkpoint, network_of
 from training.config import TrainConfig, TrainingError
 from training.datasets import read
 from training.derived import record
 from training.encoder import HEAD_WIDTH, EncoderNet
 from training.fitting import geometry
-from training.pool import CACHE, pool
 from training.refusals import in_a_line
 
 BATCHES = 24  # that moments are taken over
@@ -63,9 +62,9 @@ def thinned(weight: Tensor, bias: Tensor, moments: Tensor, keep: int, group: int
         cost = torch.einsum("ogi,gij,ogj->g", parts, own, parts)
         going = cost.argsort()[: min(max(1, AT_ONCE // group), groups - keep)]
         gone = (going[:, None] * group + torch.arange(group)).flatten()
-        made_up = torch.linalg.solve(inverse[gone][:, gone], inverse[gone])  # (gone, all)
-        said = whole[:, gone]
-        lost += (said @ torch.linalg.solve(inverse[gone][:, gone], said.T)).diagonal().sum().item()
+        block, said = torch.linalg.inv(inverse[gone][:, gone]), whole[:, gone]
+        lost += ((said @ block) * said).sum().item()
+        made_up = block @ inverse[gone]  # (gone, all)
         stays = torch.ones(len(inverse), dtype=torch.bool)
         stays[gone] = False
         whole = (whole - said @ made_up)[:, stays]
@@ -103,21 +102,14 @@ def narrowed(network: EncoderNet, narrow: EncoderNet, waveforms: Sequence[Tensor
         found = moments_of(layer.out, network, waveforms)
         out = thinned(layer.out.weight, layer.out.bias, found, narrow.trunk.heads, HEAD_WIDTH)
         told = torch.cat([out.kept + third * layer.out.in_features for third in range(3)])
-        layer.qkv, layer.out = _rows(layer.qkv, told), _product(out)
+        layer.qkv = _linear(layer.qkv.weight[told], layer.qkv.bias[told])
+        layer.out = _linear(out.weight, out.bias)
         found = moments_of(layer.down, network, waveforms)
         down = thinned(layer.down.weight, layer.down.bias, found, narrow.trunk.mlp)
-        layer.up, layer.down = _rows(layer.up, down.kept), _product(down)
+        layer.up = _linear(layer.up.weight[down.kept], layer.up.bias[down.kept])
+        layer.down = _linear(down.weight, down.bias)
         print(f"variance lost: attention {out.lost:.3f}, MLP {down.lost:.3f}", flush=True)
     narrow.load_state_dict(network.state_dict())
-
-
-def _rows(product: nn.Linear, kept: Tensor) -> nn.Linear:
-    """The outputs of these places."""
-    return _linear(product.weight[kept], product.bias[kept])
-
-
-def _product(left: Thinned) -> nn.Linear:
-    return _linear(left.weight, left.bias)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
@@ -139,12 +131,7 @@ def run(wide_run: str, data: Path, extra: list[Path], heads: int, mlp: int, name
     config = replace(TrainConfig(**content["config"]), heads=heads, mlp=mlp)
     lists = [read(part, "train") for part in (data, *extra)]
     composition = replace(Composition.of(config), pairs=0, real=25, spoof=25)
-    batches = loaded(
-        Batches(
-            [clip for part in lists for clip in part], [], pool(lists, CACHE), composition,
-            geometry(network, config), config.strength, config.seed,
-        )
-    )  # fmt: skip
+    batches = drawn(lists, composition, geometry(network, config), config.strength, config.seed)
     narrow = models.build(config.as_dict()).network
     assert isinstance(narrow, EncoderNet)
     narrowed(network, narrow, [next(batches).waveform for _ in range(BATCHES)])

@@ -5,7 +5,7 @@ A random head would first pull good features apart; fitting it alone keeps them,
 them many times.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -66,17 +66,32 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     head = network.head
     named = nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
     named.to(found.spoof.device)
-    weights = [*head.window.parameters(), *named.parameters()]
-    adam = torch.optim.AdamW(weights, lr=RATE, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
-    bar = tqdm(range(STEPS), desc="probe", leave=False)
-    for _ in bar:
-        rows = torch.randint(len(found.spoof), (BATCH,), device=found.spoof.device)
+
+    def loss_of(rows: Tensor) -> Tensor:
         units = head.window[:HIDDEN](head.statistics_scale(found.statistics[rows].float()))
         logit = head.window[HIDDEN:](units)[:, 0]
         loss = told_apart(logit, found.spoof[rows], config).mean()
         if config.probe_kinds:
             loss += config.probe_kinds * kinds_told(named(units), found.kind[rows])
+        return loss
+
+    weights = [*head.window.parameters(), *named.parameters()]
+    descend(weights, loss_of, found.spoof, STEPS, config.weight_decay)
+
+
+def descend(
+    weights: Iterable[nn.Parameter],
+    loss_of: Callable[[Tensor], Tensor],
+    held: Tensor,
+    steps: int,
+    decay: float,
+) -> None:
+    """Fit weights in place to the loss of random rows among the features that are `held` (n, ...)."""
+    adam = torch.optim.AdamW(weights, lr=RATE, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    bar = tqdm(range(steps), desc="fitting to features", leave=False)
+    for _ in bar:
+        loss = loss_of(torch.randint(len(held), (BATCH,), device=held.device))
         adam.zero_grad()
         loss.backward()
         adam.step()

@@ -13,14 +13,13 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from serving.audio import SAMPLE_RATE
-from training.batches import JOINED, Batch
+from training.batches import Batch
 from training.checkpoints import checkpoint, detector_of
 from training.config import TrainConfig, TrainingError
-from training.encoder import EncoderNet, Half
+from training.encoder import EncoderNet
 from training.fused import FusedNet
+from training.hearing import at, attentive, in_pieces, listening, miss, plain
 from training.models import Detector, encoder_of, in_llrs
 from training.objective import Lesson
 from training.probe import measured
@@ -28,7 +27,6 @@ from training.rescnn import ResCnn
 
 Judge = EncoderNet | FusedNet | ResCnn
 LOGIT_WEIGHT = 0.5  # of frames and of windows, each against the hidden units
-PIECE_S = (0.5, 1.2)  # of what a pupil hears over and over
 SCALE_BATCHES = 20  # that the scales of a head above several others' units are measured on
 
 
@@ -44,7 +42,7 @@ class CnnTeacher:
             part = getattr(pupil, name)
             part.load_state_dict(getattr(self.network, name).state_dict())
             part.requires_grad_(False)
-        _attentive(pupil)
+        attentive(pupil)
 
     def losses(self, pupil: ResCnn, batch: Batch) -> dict[str, Tensor]:
         """How far a network is off what the teacher says of the same clips: mean squares, by the variance of
@@ -74,7 +72,7 @@ class EncoderTeacher:
         """Stack the teachers' heads on a trunk, on scales of its own from some batches; without any go on
         with the head that is there. Make the network hear all, in place.
         """
-        _attentive(pupil)
+        attentive(pupil)
         if batches is not None:
             measured(pupil, batches, SCALE_BATCHES)
             pupil.head.stack([network.head for network in self.networks])
@@ -86,7 +84,7 @@ class EncoderTeacher:
         what is said.
         """
         waveform, frames = in_pieces(batch, pupil.frame_hop_samples, self.pieces)
-        told, heard = [], _plain(batch)
+        told, heard = [], plain(batch)
         for network in self.networks:
             window, frame = network.head.hidden(network.states(heard))
             told.append((window, at(frame, frames)))
@@ -125,53 +123,13 @@ class Panel:
         variance of what is said. Of frames the first teacher speaks alone, whatever their length.
         """
         waveform, frames = in_pieces(batch, pupil.frame_hop_samples, self.pieces)
-        heard = _plain(batch)
+        heard = plain(batch)
         told = [detector(heard) for detector in self.detectors]
         window, frame = pupil(waveform)
         return {
             "window": miss(window, torch.stack([each[0] for each in told]).mean(dim=0)),
             "frame": LOGIT_WEIGHT * miss(frame, at(told[0][1][:, :, None], frames)[:, :, 0]),
         }
-
-
-def _plain(batch: Batch) -> Tensor:
-    """What teachers hear, (B, N): the clips as they were, in batches that hold them so, else as the pupil."""
-    return batch.waveform if batch.clean is None else batch.clean
-
-
-def listening(network: EncoderNet) -> EncoderNet:
-    """The same network as in training, where trunks run in bfloat16, but for what is hidden there."""
-    network.train().requires_grad_(False)
-    _attentive(network)
-    Half(network)
-    return network
-
-
-def in_pieces(batch: Batch, frame_hop: int, share: float) -> tuple[Tensor, Tensor]:
-    """Waveforms (B, N), a share of which are a piece of theirs over and over, as a short clip is heard, and
-    the frame (B, F) of the whole that each of their frames is. What is joined of two clips stays whole.
-    """
-    rows, samples = batch.waveform.shape
-    count = samples // frame_hop
-    shortest, longest = (round(seconds * SAMPLE_RATE / frame_hop) for seconds in PIECE_S)
-    device = batch.waveform.device
-    size = torch.randint(shortest, longest + 1, (rows, 1), device=device)
-    whole = (torch.rand(rows, 1, device=device) >= share) | (batch.kind == JOINED)[:, None]
-    size = torch.where(whole, count, size.clamp(max=count))
-    first = (torch.rand(rows, 1, device=device) * (count - size + 1)).long()
-    frames = first + torch.arange(count, device=device) % size
-    places = frames[:, :, None] * frame_hop + torch.arange(frame_hop, device=device)
-    return batch.waveform.gather(1, places.flatten(1)), frames
-
-
-def at(told: Tensor, frames: Tensor) -> Tensor:
-    """What is told of some frames (B, T, units), brought to as many as the pupil's where theirs are of other
-    lengths, at places (B, F) among the pupil's -> (B, F, units).
-    """
-    count = frames.shape[1]
-    if told.shape[1] != count:
-        told = functional.interpolate(told.transpose(1, 2), size=count, mode="linear").transpose(1, 2)
-    return told.gather(1, frames[:, :, None].expand(-1, -1, told.shape[2]))
 
 
 def taught(
@@ -216,7 +174,7 @@ def _by_panel(
                 f"A teacher is a {type(judge).__name__} with windows of {judge.window_samples} samples; it "
                 f"needs frames, and windows of {pupil.window_samples} as the network that is taught."
             )
-    _attentive(pupil)
+    attentive(pupil)
     if batches is not None:
         measured(pupil, batches, SCALE_BATCHES)
         heads = [d.network.head for d in detectors if isinstance(d.network, EncoderNet)]
@@ -249,15 +207,3 @@ def _check_encoders(pupil: EncoderNet, teachers: list[EncoderNet]) -> None:
                 f"A teacher has windows of {theirs[0]} samples and Whisper-{theirs[1]}, the network {own[0]} "
                 f"and Whisper-{own[1]}; it needs the same."
             )
-
-
-def _attentive(network: ResCnn | EncoderNet) -> None:
-    """Nothing is hidden from a network in training, and nothing dropped."""
-    network.masked = False
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-
-
-def miss(found: Tensor, told: Tensor) -> Tensor:
-    return functional.mse_loss(found, told) / told.var()

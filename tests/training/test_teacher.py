@@ -13,9 +13,10 @@ from training import teacher
 from training.batches import JOINED, Batch
 from training.config import ENCODER_WINDOW, FRAME_HOP, PRESETS, TrainConfig, configure
 from training.encoder import EncoderNet
+from training.hearing import in_pieces
 from training.models import Detector, build
 from training.rescnn import ResCnn
-from training.teacher import CnnTeacher, EncoderTeacher, in_pieces, taught
+from training.teacher import CnnTeacher, EncoderTeacher, taught
 
 TINY = replace(PRESETS["encoder"], size="tiny", hidden=16)
 SHORTER = {"size": "tiny", "frame_hop_samples": 320, "hidden": 16}  # its windows as well
