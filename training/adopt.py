@@ -1,11 +1,11 @@
 """Two runs of encoders -> one with the first's trunk, whose head says what both say.
 
-    python -m training.adopt --run RUN --other RUN --data corpus/train.tsv
+    python -m training.adopt --run RUN --other RUN --share 0.25 --data corpus/train.tsv
 
 What networks that were trained apart know adds up, what they cost as well. But what the other's head looks
 for is in these states too, well enough to be fitted to them: its hidden units for windows beside the first's
 own, by a linear layer over statistics that are computed once; for frames a part as large as the first's, by
-the mean of what both say. Labels are not looked at.
+what both say together. Of that the other has a share. Labels are not looked at.
 """
 
 import argparse
@@ -41,14 +41,14 @@ class Heard:
     """What the first makes of some sound, and what is said of it."""
 
     states: Tensor  # (n, width) float16: statistics of windows, or frames
-    units: Tensor  # (n, units): the other's of windows; of frames the mean of both logits as one unit
+    units: Tensor  # (n, units): the other's of windows; of frames the logit of both as one unit
 
 
 @torch.no_grad()
 def heard(
-    network: EncoderNet, other: EncoderNet, batches: Iterator[Batch], count: int
+    network: EncoderNet, other: EncoderNet, share: float, batches: Iterator[Batch], count: int
 ) -> tuple[Heard, Heard]:
-    """Windows and frames of `count` batches."""
+    """Windows and frames of `count` batches; of what is said of frames the other has a share."""
     windows: list[tuple[Tensor, Tensor]] = []
     frames: list[tuple[Tensor, Tensor]] = []
     for _ in tqdm(range(count), desc="sound that both hear", leave=False):
@@ -60,7 +60,8 @@ def heard(
         said = network.head.frame(network.head.frame_scale(states))  # (B, F, 1)
         theirs = brought(other.head.frame[HIDDEN:](framed), said.shape[1])
         kept = torch.randperm(said.numel())[:FRAMES_KEPT]
-        frames.append((states.flatten(0, 1)[kept].half(), ((said + theirs) / 2).flatten(0, 1)[kept]))
+        both = torch.lerp(said, theirs, share)
+        frames.append((states.flatten(0, 1)[kept].half(), both.flatten(0, 1)[kept]))
     return _together(windows), _together(frames)
 
 
@@ -84,20 +85,22 @@ def fitted(
     descend(layer.parameters(), loss_of, told.units, steps, DECAY)
 
 
-def joined(network: EncoderNet, other: EncoderNet, windows: Heard, frames: Heard, whole: EncoderNet) -> None:
-    """Set a network in place to the first with the other's units beside its own, its window logits the means
-    of what both say, as its frame logits.
+def joined(
+    network: EncoderNet, other: EncoderNet, share: float, windows: Heard, frames: Heard, whole: EncoderNet
+) -> None:
+    """Set a network in place to the first with the other's units beside its own, which have a share of its
+    window logits, as of its frame logits.
     """
     judge = other.head.window[HIDDEN:].eval().requires_grad_(False)
     layer = nn.Linear(network.head.width, other.head.units)
     towards = nn.Sequential(nn.Dropout(DROPOUT), layer, nn.GELU())
     fitted(towards, network.head.statistics_scale, windows, judge)
     fitted(network.head.frame.requires_grad_(True), network.head.frame_scale, frames)
-    beside(network, other, layer, whole)
+    beside(network, other, share, layer, whole)
 
 
 @torch.no_grad()
-def beside(network: EncoderNet, other: EncoderNet, layer: nn.Linear, whole: EncoderNet) -> None:
+def beside(network: EncoderNet, other: EncoderNet, share: float, layer: nn.Linear, whole: EncoderNet) -> None:
     """Set a network in place to the first with the units that a layer tells beside its own; what judges those
     is the other's.
     """
@@ -106,11 +109,14 @@ def beside(network: EncoderNet, other: EncoderNet, layer: nn.Linear, whole: Enco
         getattr(whole.head, part).load_state_dict(getattr(network.head, part).state_dict())
     scale, places = network.head.statistics_scale, torch.arange(network.head.width)
     parts = network.head.window, nn.Sequential(layer, other.head.window[-1])
-    stacked(whole.head.window, [(part, scale, places, places) for part in parts], scale)
+    told = [(part, scale, places, places) for part in parts]
+    stacked(whole.head.window, told, scale, (1 - share, share))
 
 
-def run(first_run: str, other_run: str, data: Path, extra: list[Path], name: str) -> str:
+def run(first_run: str, other_run: str, share: float, data: Path, extra: list[Path], name: str) -> str:
     """One MLflow run that holds the network; returns its id."""
+    if not 0 < share < 1:
+        raise TrainingError(f"The other's share is {share}; give one between 0 and 1.")
     contents = [checkpoint(one) for one in (first_run, other_run)]
     network, other = (models.in_llrs(detector_of(content)) for content in contents)
     if not (isinstance(network, EncoderNet) and isinstance(other, EncoderNet)):
@@ -129,11 +135,11 @@ def run(first_run: str, other_run: str, data: Path, extra: list[Path], name: str
     torch.manual_seed(config.seed)
     lists = [read(part, "train") for part in (data, *extra)]
     batches = drawn(lists, COMPOSITION, geometry(network, config), config.strength, config.seed)
-    both = heard(listening(network), listening(other), batches, BATCHES)
+    both = heard(listening(network), listening(other), share, batches, BATCHES)
     whole = models.build(config.as_dict()).network
     assert isinstance(whole, EncoderNet)
-    joined(network, other, *both, whole)
-    parts = {"first_run": first_run, "other_run": other_run}
+    joined(network, other, share, *both, whole)
+    parts = {"first_run": first_run, "other_run": other_run, "share": str(share)}
     return record(models.rounded(whole), config, contents[0], data, name, parts)
 
 
@@ -143,6 +149,7 @@ def main() -> None:
     )
     parser.add_argument("--run", required=True, help="MLflow run id of the encoder whose trunk is kept")
     parser.add_argument("--other", required=True, help="MLflow run id of the one whose word is added")
+    parser.add_argument("--share", type=float, default=0.5, help="of what is said, the other's (0.5)")
     parser.add_argument(
         "--data", type=Path, required=True, help="protocol whose training clips both hear; dev calibrates"
     )
@@ -150,7 +157,7 @@ def main() -> None:
     parser.add_argument("--name", default="adopted")
     args = parser.parse_args()
     with in_a_line():
-        run(args.run, args.other, args.data, args.extra, args.name)
+        run(args.run, args.other, args.share, args.data, args.extra, args.name)
 
 
 if __name__ == "__main__":

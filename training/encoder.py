@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from training.config import COLUMNS, FRAME_HOP, TrainingError
 from training.features import LogMel, cut, levelled
-from training.heads import Head
+from training.heads import Head, in_parts, sizes
 from training.whisper import encoder_weights
 
 BANDS = 80
@@ -35,11 +35,11 @@ class Layer(nn.Module):
         self.up, self.down = nn.Linear(width, mlp), nn.Linear(mlp, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        m, t, _ = x.shape
-        qkv = self.qkv(self.attention_norm(x)).reshape(m, t, 3, -1, HEAD_WIDTH)
+        t, inner = int(x.shape[1]), self.out.in_features
+        qkv = self.qkv(self.attention_norm(x)).reshape(-1, t, 3, inner // HEAD_WIDTH, HEAD_WIDTH)
         heads = qkv.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2])  # (M, heads, T, 64)
-        x = x + self.out(mixed.transpose(1, 2).reshape(m, t, -1))
+        x = x + self.out(mixed.transpose(1, 2).reshape(-1, t, inner))
         return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
 
     def load(self, weights: dict[str, np.ndarray], index: int) -> None:
@@ -59,8 +59,7 @@ class Layer(nn.Module):
 
 def halved(tokens: Tensor) -> Tensor:
     """(M, T, width) -> (M, T / 2, width): means of two neighbours."""
-    m, t, width = tokens.shape
-    return tokens.reshape(m, t // 2, 2, width).mean(dim=2)
+    return in_parts(tokens, sizes(tokens)[0] // 2)
 
 
 class Trunk(nn.Module):

@@ -2,8 +2,8 @@
 frames.
 
 The DFT is a product with a fixed matrix. Frames are cut as shifted blocks, without a gather, and a symmetric
-window lets the
-samples fold about the frame's middle: half the products of a plain DFT matrix.
+window lets the samples fold about the frame's middle: half the products of a plain DFT matrix. The half that
+is read backwards is cut from the signal backwards: onnxruntime reverses rows fast, what is in them slowly.
 """
 
 import librosa
@@ -14,12 +14,17 @@ from torch import Tensor, nn
 from serving.audio import SAMPLE_RATE
 
 
+def stretches(samples: int, size: int, hop: int) -> Tensor:
+    """How many stretches of `size`, one every `hop`, lie in so many samples."""
+    return torch.div(samples - size, hop, rounding_mode="floor") + 1
+
+
 def cut(signal: Tensor, size: int, hop: int) -> Tensor:
     """(B, N) -> (B, 1 + (N - size) // hop, size): overlapping stretches as concatenated blocks of `hop`
     samples.
     """
     parts = -(-size // hop)
-    count = torch.div(signal.shape[1] - size, hop, rounding_mode="floor") + 1
+    count = stretches(signal.shape[1], size, hop)
     # The last stretch may end inside a block; zeros fill that block and are cut off below.
     blocks = nn.functional.pad(signal, (0, parts * hop - size))[:, : (count + parts - 1) * hop]
     blocks = blocks.reshape(signal.shape[0], -1, hop)
@@ -47,19 +52,20 @@ class PowerSpectrum(nn.Module):
         window = np.hanning(n_fft + 1)[
             :-1
         ]  # periodic, so w[n] = w[n_fft - n] and the first sample has weight 0
+        window[half] /= 2  # the middle is in both halves
         phase = 2 * np.pi * np.outer(np.arange(n_fft), np.arange(1, half + 1)) / n_fft
-        cosine, sine = window[:, None] * np.cos(phase), window[:, None] * np.sin(phase)
-        self.register_buffer(
-            "cosine", torch.tensor(cosine[1 : half + 1], dtype=torch.float32), persistent=False
-        )
-        self.register_buffer("sine", torch.tensor(sine[1:half], dtype=torch.float32), persistent=False)
+        for name, wave in (("cosine", np.cos(phase)), ("sine", np.sin(phase))):
+            part = torch.tensor((window[:, None] * wave)[1 : half + 1], dtype=torch.float32)
+            self.register_buffer(name, part, persistent=False)
 
     def forward(self, signal: Tensor) -> Tensor:
-        frames = cut(signal, self.n_fft, self.hop)
-        half = self.n_fft // 2
-        left, right = frames[:, :, 1:half], frames[:, :, half + 1 :].flip(2)
-        real = torch.cat([left + right, frames[:, :, half : half + 1]], dim=2) @ self.cosine
-        imaginary = (left - right) @ self.sine
+        samples, half = signal.shape[1], self.n_fft // 2
+        count = stretches(samples, self.n_fft, self.hop)
+        # Each frame from its second sample to its middle, and from its last to its middle.
+        left = cut(signal[:, 1 : samples - half + 1], half, self.hop)
+        past = samples - self.n_fft - (count - 1) * self.hop  # samples after the last frame
+        right = cut(signal.flip(1)[:, past : samples - half], half, self.hop).flip(1)
+        real, imaginary = (left + right) @ self.cosine, (left - right) @ self.sine
         return real * real + imaginary * imaginary
 
 

@@ -37,21 +37,38 @@ class Standardise(nn.Module):
         self.deviation.copy_(torch.maximum(x.std(dim=0), size / MOST_MAGNIFIED) + 1e-4)
 
 
+def sizes(tokens: Tensor) -> tuple[int, int]:
+    """T and width of tokens (M, T, width), as numbers: a traced graph would compute them for every clip."""
+    return int(tokens.shape[1]), int(tokens.shape[2])
+
+
 def over_time(tokens: Tensor) -> Tensor:
     """Mean (M, T, width) -> (M, width), T a multiple of SUMMED, by two products.
 
     onnxruntime sums a plain mean in an order that depends on M: a window's score would depend on how many are
     scored with it. Two short sums round less than a long one.
     """
-    m, t, width = tokens.shape
+    t, width = sizes(tokens)
     inner = torch.full((1, SUMMED), 1 / SUMMED, device=tokens.device)
     outer = torch.full((1, t // SUMMED), SUMMED / t, device=tokens.device)
-    return (outer @ (inner @ tokens.reshape(m, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
+    return (outer @ (inner @ tokens.reshape(-1, t // SUMMED, SUMMED, width))[:, :, 0])[:, 0]
 
 
-def spread(tokens: Tensor) -> Tensor:
-    """Root mean square over time, at least 1e-4: (M, T, width) -> (M, width)."""
-    return over_time(tokens**2).clamp(min=1e-8).sqrt()
+def spread(tokens: Tensor, missing: int = 0) -> Tensor:
+    """Root mean square over time, as of so many zeros more, at least 1e-4: (M, T, width) -> (M, width).
+
+    A product by itself takes half the time of a power of 2, and squares need no short sums: none cancels
+    another.
+    """
+    t, _ = sizes(tokens)
+    mean = torch.full((1, t), 1 / (t + missing), device=tokens.device) @ (tokens * tokens)
+    return mean[:, 0].clamp(min=1e-8).sqrt()
+
+
+def in_parts(tokens: Tensor, count: int) -> Tensor:
+    """(M, T, width) -> (M, count, width): means of T / count neighbours."""
+    t, width = sizes(tokens)
+    return tokens if t == count else tokens.reshape(-1, count, t // count, width).mean(dim=2)
 
 
 class Head(nn.Module):
@@ -91,9 +108,7 @@ class Head(nn.Module):
 
     def framed(self, states: list[Tensor]) -> Tensor:
         """(M, frames, width): means of each state's tokens in a frame."""
-        return torch.cat(
-            [x.reshape(x.shape[0], self.frames, -1, x.shape[2]).mean(dim=2) for x in states], dim=2
-        )
+        return torch.cat([in_parts(x, self.frames) for x in states], dim=2)
 
     def statistics(self, states: list[Tensor]) -> Tensor:
         """(M, statistics * width): means of all states, then their deviations, then, of three, the sizes of
@@ -102,8 +117,7 @@ class Head(nn.Module):
         means = [over_time(x) for x in states]
         found = means + [spread(x - mean[:, None]) for x, mean in zip(states, means, strict=True)]
         if self.figures > 2:
-            # One step fewer than tokens; a step of nothing keeps their number a multiple of SUMMED.
-            found += [spread(torch.cat([x[:, 1:], x[:, -1:]], dim=1) - x) for x in states]
+            found += [spread(x[:, 1:] - x[:, :-1], missing=1) for x in states]  # a step fewer than tokens
         return torch.cat(found, dim=1)
 
     def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,10 +164,13 @@ def stacked(
     target: nn.Sequential,
     parts: list[tuple[nn.Sequential, Standardise, Tensor, Tensor]],
     scale: Standardise,
+    shares: Sequence[float] = (),
 ) -> None:
     """The parts' hidden units one after another, their first layers fitted to one scale; of each with the
-    places of what it brings along, among its own and among the target's.
+    places of what it brings along, among its own and among the target's. What they say is added by their
+    `shares`, equal ones where none are given.
     """
+    shares = shares or [1 / len(parts)] * len(parts)
     first, second = (layer for layer in target if isinstance(layer, nn.Linear))
     weights, biases, ends = [], [], []
     for part, own, brought, told in parts:
@@ -166,5 +183,6 @@ def stacked(
         ends.append(up)
     first.weight.copy_(torch.cat(weights))
     first.bias.copy_(torch.cat(biases))
-    second.weight.copy_(torch.cat([end.weight for end in ends], dim=1) / len(ends))
-    second.bias.copy_(torch.stack([end.bias for end in ends]).mean(dim=0))
+    said = list(zip(shares, ends, strict=True))
+    second.weight.copy_(torch.cat([share * end.weight for share, end in said], dim=1))
+    second.bias.copy_(torch.stack([share * end.bias for share, end in said]).sum(dim=0))

@@ -1,4 +1,4 @@
-"""A network that adopts another's word says the mean of both, its frames what they said."""
+"""A network that adopts another's word says what both say by their shares, its frames what they said."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -39,16 +39,17 @@ def twice(first: EncoderNet, second: EncoderNet) -> EncoderNet:
     return encoder(replace(TINY, hidden=units, frame_units=frame_units), 9)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.2])
 @torch.no_grad()
-def test_of_one_trunk_the_whole_says_the_mean_and_frames_are_the_firsts() -> None:
+def test_of_one_trunk_the_whole_says_both_by_their_shares_and_frames_are_the_firsts(share: float) -> None:
     first, second = encoder(TINY, 0), encoder(replace(TINY, hidden=40), 1)
     second.trunk.load_state_dict(first.trunk.state_dict())
     whole = twice(first, second)
     layer = second.head.window[1]
     assert isinstance(layer, torch.nn.Linear)
-    beside(first, second, layer, whole)
+    beside(first, second, share, layer, whole)
     (own, frames), (theirs, _), (said, found) = (net(noise(2)) for net in (first, second, whole))
-    assert torch.allclose(said, (own + theirs) / 2, atol=1e-5)
+    assert torch.allclose(said, (1 - share) * own + share * theirs, atol=1e-5)
     assert torch.allclose(found, frames, atol=1e-5)
 
 
@@ -76,23 +77,25 @@ def test_units_are_found_in_states_and_judged_as_they_are() -> None:
     assert np.corrcoef(judge(found)[:, 0], judge(units[2_500:])[:, 0])[0, 1] > 0.97
 
 
+@pytest.mark.parametrize("share", [0.5, 0.2])
 @torch.no_grad()
-def test_both_hear_the_same_sound_and_frames_are_told_the_mean() -> None:
-    """Of frames of other lengths that of the same time."""
+def test_both_hear_the_same_sound_and_frames_are_told_both_by_their_shares(share: float) -> None:
+    """Of frames of other lengths those of the same time."""
     first = encoder(TINY, 0)
     second = encoder(replace(TINY, hidden=40, frame_hop_samples=480), 1)
     judged = copy.deepcopy(second.head).hidden(second.states(noise(3)))
     batch = Of(noise(3))
-    windows, frames = heard(first, second, iter([batch] * 2), 2)  # type: ignore[list-item]
+    windows, frames = heard(first, second, share, iter([batch] * 2), 2)  # type: ignore[list-item]
     assert windows.states.shape == (8, first.head.width)
     assert torch.allclose(windows.units, torch.cat([judged[0]] * 2), atol=1e-5)
     own, theirs = first(noise(3))[1], second(noise(3))[1]
     finer = torch.nn.functional.interpolate(theirs[:, None], size=48, mode="linear")[:, 0]
-    mean, framed = (own + finer).flatten() / 2, first.head.framed(first.states(noise(3))).flatten(0, 1)
-    assert len(frames.units) == 2 * len(mean)  # all that there are
+    both = ((1 - share) * own + share * finer).flatten()
+    framed = first.head.framed(first.states(noise(3))).flatten(0, 1)
+    assert len(frames.units) == 2 * len(both)  # all that there are
     for states, unit in zip(frames.states[:20], frames.units[:20, 0], strict=True):
         row = (framed - states.float()).abs().sum(dim=1).argmin()
-        assert torch.isclose(mean[row], unit, atol=1e-5)
+        assert torch.isclose(both[row], unit, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +115,10 @@ def test_what_does_not_fit_together_is_refused(
 
     monkeypatch.setattr(adopt, "checkpoint", content)
     with pytest.raises(TrainingError, match=said):
-        adopt.run("one", "two", Path("/nowhere"), [], "adopted")
+        adopt.run("one", "two", 0.5, Path("/nowhere"), [], "adopted")
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5])
+def test_who_would_have_all_of_the_say_or_none_is_refused(share: float) -> None:
+    with pytest.raises(TrainingError, match=f"share is {share}; give one between 0 and 1"):
+        adopt.run("one", "two", share, Path("/nowhere"), [], "adopted")
