@@ -38,7 +38,9 @@ class Layer(nn.Module):
         t, inner = int(x.shape[1]), self.out.in_features
         qkv = self.qkv(self.attention_norm(x)).reshape(-1, t, 3, inner // HEAD_WIDTH, HEAD_WIDTH)
         heads = qkv.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2])  # (M, heads, T, 64)
+        mixed = functional.scaled_dot_product_attention(  # (M, heads, T, 64)
+            heads[0], heads[1], heads[2], scale=HEAD_WIDTH**-0.5
+        )
         x = x + self.out(mixed.transpose(1, 2).reshape(-1, t, inner))
         return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
 

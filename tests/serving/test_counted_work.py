@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,19 @@ def test_the_graph_computes_no_more_than_it_did(architecture: str, tmp_path: Pat
     detector = models.build(config.as_dict()).eval()
     onnx.save(trace(detector, config.window_samples, config.hop_samples), model)
     assert flops.total(model, CLIP_SAMPLES) / 1e9 <= GIGAFLOPS[architecture]
+
+
+def test_layers_compute_no_sizes_and_no_powers() -> None:
+    """Tokens and widths are known when a graph is made; worked out clip by clip they were half its nodes."""
+    found = []
+    for layers in (1, 3):
+        config = replace(PRESETS["encoder"], size="tiny", layers=layers, statistics=3)
+        detector = models.build(config.as_dict()).eval()
+        nodes = trace(detector, config.window_samples, config.hop_samples).graph.node
+        found.append(Counter(node.op_type for node in nodes))
+    assert found[1]["Shape"] == found[0]["Shape"]
+    assert not found[1]["Pow"]
+    assert found[1]["MatMul"] > found[0]["MatMul"]
 
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no model is shipped")
