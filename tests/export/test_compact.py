@@ -50,3 +50,33 @@ def test_small_weights_stay() -> None:
     model = product(weights)
     compact(model)
     assert len(model.graph.node) == 1
+
+
+def test_equal_constants_are_one_and_what_passes_between_nodes_has_short_names() -> None:
+    """A name of the new kind that has to stay, as that of a Cast of a weight, is not given again."""
+    half = np.full(WIDTH, 0.5, np.float32)
+    constants = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+        for name, value in (("one/half", half), ("another/half", half), ("third", 3 * half))
+    ]
+    nodes = [
+        *constants,
+        helper.make_node("Cast", ["weight"], ["t1"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["x", "one/half"], ["a long name of a product"]),
+        helper.make_node("Mul", ["a long name of a product", "another/half"], ["a long name of another"]),
+        helper.make_node("Add", ["a long name of another", "third"], ["a long name of a sum"]),
+        helper.make_node("Add", ["a long name of a sum", "t1"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", WIDTH]) for name in "xy"]
+    weight = numpy_helper.from_array(np.arange(WIDTH, dtype=np.float16), "weight")
+    graph = helper.make_graph(nodes, "sums", ends[:1], ends[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    x = np.random.default_rng(1).standard_normal((2, WIDTH)).astype(np.float32)
+    before = run(model, x)
+    compact(model)
+    onnx.checker.check_model(model)
+    assert np.array_equal(run(model, x), before)
+    assert sum(node.op_type == "Constant" for node in model.graph.node) == 2
+    made = [name for node in model.graph.node for name in node.output]
+    assert len(set(made)) == len(made) == 7
+    assert {"t1", "y"} < set(made) and max(map(len, made)) == 2
