@@ -26,8 +26,8 @@ The other columns are further models by their folder in `bench/results/`: `light
 random weights, which take the time that trained ones take. `intel` and `intel-light` were the shipped model
 and the light version on another machine, 2 cores of an Intel Xeon with AMX.
 
-None is of version 39, which ships: in turns with version 32 on that Intel machine its graph takes 1.04 times
-the time, 0.83 of the products (10.3 GFLOP for 10 s).
+None is of version 43, which ships: on that Intel machine its graph takes about 1.25 times the time of version
+32 and 1.3 of its products (16.0 GFLOP for 10 s).
 
 The first column is of version 23 on an AMD machine; `intel` is of version 32, which hears 10 s in seven
 windows instead of six and tells where frames come from, and for load, cold start, spectrum and size of
