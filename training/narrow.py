@@ -5,7 +5,8 @@ mended without training.
 
 A layer at a time, of what its last products are told the parts go that the others can best make up for, by
 least squares over what training clips leave there (optimal brain surgeon, Hassibi and Stork 1993). Labels are
-not looked at. What is lost still is won back by `training.train --start` with the run before as its teacher.
+not looked at. What is lost still is won back by `training.train --start` with the run before as its teacher,
+of what training clips ask for: measure sources held out too, they may miss what dev does not.
 """
 
 import argparse
