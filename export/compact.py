@@ -46,9 +46,9 @@ def _once(graph: onnx.ModelProto) -> None:
     kept = []
     for node in graph.graph.node:
         if node.op_type == "Constant":
-            value = node.attribute[0].SerializeToString(deterministic=True)
-            same[node.output[0]] = first.setdefault(value, node.output[0])
-            if same[node.output[0]] != node.output[0]:
+            name, value = node.output[0], node.attribute[0].SerializeToString(deterministic=True)
+            same[name] = first.setdefault(value, name)
+            if same[name] != name:
                 continue
         kept.append(node)
     del graph.graph.node[:]
@@ -59,13 +59,13 @@ def _once(graph: onnx.ModelProto) -> None:
 def _short(graph: onnx.ModelProto) -> None:
     """Numbers instead of names; weights and what is made of them, inputs and outputs keep theirs."""
     del graph.graph.value_info[:]  # shapes of what was named otherwise
-    stored = {entry.name for entry in (*graph.graph.initializer, *graph.graph.output)}
-    passed, kept = [], stored | {entry.name for entry in graph.graph.input}
-    for node in graph.graph.node:
+    nodes = graph.graph.node
+    stored = {entry.name for entry in graph.graph.initializer}
+    kept = stored | {entry.name for entry in (*graph.graph.input, *graph.graph.output)}
+    for node in nodes:
         if stored.intersection(node.input[:1]):
             kept.update(node.output)
-        else:
-            passed += [name for name in node.output if name not in stored]
+    passed = [name for node in nodes for name in node.output if name not in kept]
     free = (name for name in map("t{}".format, itertools.count()) if name not in kept)
     _rename(graph, dict(zip(passed, free, strict=False)))
 

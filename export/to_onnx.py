@@ -105,10 +105,9 @@ def _axes(time: str) -> dict[int, str]:
 
 
 def _strip(graph: onnx.ModelProto) -> None:
-    """Drops what is not needed to run: descriptions, source paths, inferred shapes."""
+    """Drops what is not needed to run: descriptions and source paths."""
     graph.doc_string = ""
     del graph.metadata_props[:]
-    del graph.graph.value_info[:]
     del graph.graph.metadata_props[:]
     for part in [
         *graph.graph.node,

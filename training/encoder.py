@@ -35,7 +35,7 @@ class Layer(nn.Module):
         self.up, self.down = nn.Linear(width, mlp), nn.Linear(mlp, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        t, inner = int(x.shape[1]), self.out.in_features
+        (t, _), inner = sizes(x), self.out.in_features
         qkv = self.qkv(self.attention_norm(x)).reshape(-1, t, 3, inner // HEAD_WIDTH, HEAD_WIDTH)
         heads = qkv.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(  # (M, heads, T, 64)

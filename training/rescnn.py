@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from training.config import COLUMNS, FRAME_HOP
 from training.encoder import mask
-from training.features import LogSpectrum
+from training.features import LogSpectrum, stretches
 
 FREQUENCY_PAD = (1, 0)  # time is never padded
 
@@ -128,6 +128,6 @@ class ResCnn(nn.Module):
         mean = self._pool(weight * x) / total
         deviation = (self._pool(weight * x * x) / total - mean * mean).clamp(min=1e-5).sqrt()
         # A tail just short of a hop has all the frames of one more window, but not all its samples.
-        windows = torch.div(samples - self.window_samples, self.hop_samples, rounding_mode="floor") + 1
+        windows = stretches(samples, self.window_samples, self.hop_samples)
         frame = functional.pad(self.frame(x), (self.side, self.side), mode="replicate")
         return self.window(torch.cat([mean, deviation], dim=1))[:, 0, :windows], frame[:, 0]
