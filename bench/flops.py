@@ -11,12 +11,13 @@ import numpy as np
 import onnx
 import onnxruntime
 
-COUNTED = ("MatMul", "Gemm", "Conv")
+JOINED = "MatMulIntegerToFloat"  # of integers, by an operator of onnxruntime's own
+COUNTED = ("MatMul", "Gemm", "Conv", JOINED)
 
 
 @dataclass(frozen=True)
 class Product:
-    """One MatMul, Gemm or Conv as it runs."""
+    """One of COUNTED as it runs."""
 
     name: str
     kind: str
@@ -45,7 +46,7 @@ def products(model: Path, samples: int) -> list[Product]:
     found = session.run(sorted(wanted), {"waveform": waveform})
     shapes = known | {name: value.shape for name, value in zip(sorted(wanted), found, strict=True)}
     integers = {node.output[0] for node in graph.graph.node if node.op_type == "DequantizeLinear"}
-    return [_product(node, shapes, node.input[0] in integers) for node in nodes]
+    return [_product(node, shapes, node.op_type == JOINED or node.input[0] in integers) for node in nodes]
 
 
 def total(model: Path, samples: int) -> int:

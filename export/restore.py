@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +51,22 @@ def _norm(module: str) -> str:
 
 
 def _products(graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str) -> dict[str, np.ndarray]:
-    """State name -> value, of the weighted products whose tensors export renamed."""
-    found = {}
+    """State name -> value, of the weighted products whose tensors export renamed. What several nodes of a
+    module hold are parts of one value, in their order.
+    """
+    parts: dict[str, list[np.ndarray]] = defaultdict(list)
     for node in graph.node:
-        if node.op_type not in KINDS or node.input[1] not in stored:
+        held = [stored[name] for name in node.input if name in stored]
+        weighted = node.op_type in KINDS and node.input[1] in stored
+        if not weighted and not (node.op_type == "Add" and held and held[0].ndim == 1):
             continue
-        path, weight = _module(node.name).removeprefix(scope), stored[node.input[1]]
-        found[f"{path}.weight"] = weight.T if node.op_type == "MatMul" else weight
-        if len(node.input) > 2:
-            found[f"{path}.bias"] = found[f"{_norm(path)}.bias"] = stored[node.input[2]]
-    return found
+        path = _module(node.name).removeprefix(scope)
+        if weighted:
+            parts[f"{path}.weight"].append(held[0].T if node.op_type == "MatMul" else held[0])
+        for bias in held[weighted:]:
+            for module in {path, _norm(path)}:
+                parts[f"{module}.bias"].append(bias)
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def _plain_norms(network: nn.Module) -> dict[str, np.ndarray]:

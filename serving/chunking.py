@@ -1,6 +1,5 @@
 """Blocks of samples of any length -> chunks of whole windows, and the rule for clips below one window."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -44,25 +43,6 @@ def chunks(
             drop = max(0, past + step - hop_samples)
             held, past = held[drop:], past + step - drop
     yield from _last_chunks(held, start, past, window_samples, hop_samples)
-
-
-def ends_within(blocks: Iterable[Samples], samples: int) -> tuple[bool, Iterator[Samples]]:
-    """Whether a clip has at most so many samples, and its blocks. Held are no more than that and the block
-    that goes beyond, until they are asked for.
-    """
-    coming = iter(blocks)
-    held: deque[Samples] = deque()
-    count = 0
-    while count <= samples and (block := next(coming, None)) is not None:
-        held.append(block)
-        count += len(block)
-    return count <= samples, _after(held, coming)
-
-
-def _after(held: deque[Samples], coming: Iterator[Samples]) -> Iterator[Samples]:
-    while held:
-        yield held.popleft()
-    yield from coming
 
 
 def windows_in(samples: int, window_samples: int, hop_samples: int) -> int:

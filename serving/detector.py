@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.chunking import Chunk, Samples, calls, chunks, ends_within, windows_in
+from serving.chunking import Chunk, Samples, calls, chunks, windows_in
 from serving.errors import ModelError
 from serving.frames import FrameTrack, LLRs
 from serving.manifest import METADATA_KEY, Manifest
@@ -22,9 +22,9 @@ NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the mod
 ORIGIN = "frame_origin"  # of each frame a few numbers, alike where voice, room, channel and generator are
 BY_WINDOW = (WINDOWS, NOVELTY)
 # Of one call of the graph: onnxruntime's arena keeps as much as the largest call took. Where windows overlap,
-# a call's first costs most and longer calls pay. Windows side by side gain a twentieth: a clip that fits goes
-# in one call, a longer one on its own, as scripts score it, is to take no more memory than it must.
-CALL_SAMPLES, CALL_WINDOWS, WHOLE_CLIP_WINDOWS = 12 * 16_000, 2, 7
+# a call's first costs most and longer calls pay. Side by side three are enough to share the reading of the
+# weights; what more of them pass on leaves the processor's cache.
+CALL_SAMPLES, CALL_WINDOWS = 12 * 16_000, 3
 NEIGHBOUR_TOLERANCE = 1e-3  # between a window alone and in a chunk, when a model is opened
 
 Outputs = dict[str, LLRs]  # of one chunk, by name
@@ -137,9 +137,8 @@ class Detector:
     def _calls(self, blocks: Iterable[Samples], max_windows: int | None = None) -> Iterator[list[Chunk]]:
         """The chunks of a clip, call by call of the graph."""
         window, hop = self.manifest.window_samples, self.manifest.hop_samples
-        short, clip = ends_within(blocks, WHOLE_CLIP_WINDOWS * window)
-        most = max_windows or windows_a_call(self.manifest, short and self._threads == 1)
-        return calls(chunks(clip, window, hop, most), window, hop, most)
+        most = max_windows or windows_a_call(self.manifest)
+        return calls(chunks(blocks, window, hop, most), window, hop, most)
 
     def _run(self, call: list[Chunk]) -> list[Outputs]:
         """Chunks -> what the graph says of each by name, (windows,) or (frames,), checked.
@@ -202,12 +201,10 @@ def _by_chunk(outputs: Outputs, counts: list[int]) -> list[Outputs]:
     return [{name: rows[index] for name, rows in parts.items()} for index in range(len(counts))]
 
 
-def windows_a_call(manifest: Manifest, short: bool) -> int:
-    """Side by side CALL_WINDOWS, or all of a short clip; where they overlap, as many as CALL_SAMPLES hold, at
-    least one.
-    """
+def windows_a_call(manifest: Manifest) -> int:
+    """Side by side CALL_WINDOWS; where they overlap, as many as CALL_SAMPLES hold, at least one."""
     if manifest.hop_samples >= manifest.window_samples:
-        return WHOLE_CLIP_WINDOWS if short else CALL_WINDOWS
+        return CALL_WINDOWS
     return max(1, windows_in(CALL_SAMPLES, manifest.window_samples, manifest.hop_samples))
 
 

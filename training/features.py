@@ -13,18 +13,22 @@ from torch import Tensor, nn
 
 from serving.audio import SAMPLE_RATE
 
+Size = int | Tensor  # a number, or while a graph is traced a shape's, which it works out for every clip
 
-def stretches(samples: int, size: int, hop: int) -> Tensor:
+
+def stretches(samples: Size, size: int, hop: int) -> Size:
     """How many stretches of `size`, one every `hop`, lie in so many samples."""
-    return torch.div(samples - size, hop, rounding_mode="floor") + 1
+    if isinstance(samples, Tensor):
+        return torch.div(samples - size, hop, rounding_mode="floor") + 1
+    return (samples - size) // hop + 1
 
 
-def cut(signal: Tensor, size: int, hop: int) -> Tensor:
+def cut(signal: Tensor, size: int, hop: int, samples: Size | None = None) -> Tensor:
     """(B, N) -> (B, 1 + (N - size) // hop, size): overlapping stretches as concatenated blocks of `hop`
-    samples.
+    samples. `samples` is N where it is known.
     """
     parts = -(-size // hop)
-    count = stretches(signal.shape[1], size, hop)
+    count = stretches(signal.shape[1] if samples is None else samples, size, hop)
     # The last stretch may end inside a block; zeros fill that block and are cut off below.
     blocks = nn.functional.pad(signal, (0, parts * hop - size))[:, : (count + parts - 1) * hop]
     blocks = blocks.reshape(signal.shape[0], -1, hop)
@@ -58,13 +62,14 @@ class PowerSpectrum(nn.Module):
             part = torch.tensor((window[:, None] * wave)[1 : half + 1], dtype=torch.float32)
             self.register_buffer(name, part, persistent=False)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        samples, half = signal.shape[1], self.n_fft // 2
+    def forward(self, signal: Tensor, samples: Size | None = None) -> Tensor:
+        """`samples` is N where every signal is as long: a graph then works out no sizes clip by clip."""
+        samples, half = signal.shape[1] if samples is None else samples, self.n_fft // 2
         count = stretches(samples, self.n_fft, self.hop)
         # Each frame from its second sample to its middle, and from its last to its middle.
-        left = cut(signal[:, 1 : samples - half + 1], half, self.hop)
+        left = cut(signal[:, 1 : samples - half + 1], half, self.hop, samples - half)
         past = samples - self.n_fft - (count - 1) * self.hop  # samples after the last frame
-        right = cut(signal.flip(1)[:, past : samples - half], half, self.hop).flip(1)
+        right = cut(signal.flip(1)[:, past : samples - half], half, self.hop, samples - half - past).flip(1)
         real, imaginary = (left + right) @ self.cosine, (left - right) @ self.sine
         return real * real + imaginary * imaginary
 
@@ -75,7 +80,8 @@ class LogMel(nn.Module):
 
     Frames as Whisper's (Radford et al. 2022): 25 ms every 10 ms, centred with reflection at the ends, Slaney
     mel to 8 kHz; the
-    scale puts the loudest value at 1.25, near where Whisper's own scale puts speech.
+    scale puts the loudest value at 1.25, near where Whisper's own scale puts speech. As `PowerSpectrum`,
+    `samples` is N where it is known.
     """
 
     def __init__(self, bands: int = 80, n_fft: int = 400, hop: int = 160) -> None:
@@ -84,10 +90,11 @@ class LogMel(nn.Module):
         filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=bands)  # (bands, bins); 0 at bin 0
         self.register_buffer("filters", torch.tensor(filters.T[1:], dtype=torch.float32), persistent=False)
 
-    def forward(self, signal: Tensor) -> Tensor:
+    def forward(self, signal: Tensor, samples: int | None = None) -> Tensor:
         side = self.power.n_fft // 2
         padded = nn.functional.pad(signal[:, None], (side, side), mode="reflect")[:, 0]
-        mel = (self.power(padded)[:, :-1] @ self.filters).clamp(min=1e-10).log10()
+        power = self.power(padded, samples and samples + 2 * side)
+        mel = (power[:, :-1] @ self.filters).clamp(min=1e-10).log10()
         # The loudest value per stretch, not per batch: a score must not depend on its neighbours.
         peak = mel.amax(dim=(1, 2), keepdim=True)
         return ((torch.maximum(mel, peak - 8) - peak) / 4 + 1.25).transpose(1, 2)
@@ -95,15 +102,15 @@ class LogMel(nn.Module):
 
 class LogSpectrum(nn.Module):
     """(B, N) -> (B, bins, T) natural-log power on a linear frequency axis to 8 kHz, each frame less its mean
-    over frequency.
+    over frequency. As `PowerSpectrum`, `samples` is N where it is known.
     """
 
     def __init__(self, n_fft: int = 512, hop: int = 160) -> None:
         super().__init__()
         self.power = PowerSpectrum(n_fft, hop)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        log = torch.log(self.power(signal) + 1e-7)
+    def forward(self, signal: Tensor, samples: int | None = None) -> Tensor:
+        log = torch.log(self.power(signal, samples) + 1e-7)
         return (log - log.mean(dim=2, keepdim=True)).transpose(1, 2) / 3
 
 

@@ -38,7 +38,8 @@ class FusedNet(nn.Module):
         batch = waveform.shape[0]
         windows = cut(waveform, self.window_samples, self.window_samples)
         first = self.encoder.heard(waveform)
-        second, second_frame = self.small(levelled(windows.reshape(-1, self.window_samples)))
+        levels = levelled(windows.reshape(-1, self.window_samples))
+        second, second_frame = self.small(levels, self.window_samples)
         if not self.as_long:
             left, right = second_frame[:, self.left], second_frame[:, self.right]
             second_frame = left + self.share * (right - left)

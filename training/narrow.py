@@ -103,21 +103,20 @@ def narrowed(network: EncoderNet, narrow: EncoderNet, waveforms: Sequence[Tensor
         found = moments_of(layer.out, network, waveforms)
         out = thinned(layer.out.weight, layer.out.bias, found, narrow.trunk.heads, HEAD_WIDTH)
         told = torch.cat([out.kept + third * layer.out.in_features for third in range(3)])
-        layer.qkv = _linear(layer.qkv.weight[told], layer.qkv.bias[told])
-        layer.out = _linear(out.weight, out.bias)
+        _hold(layer.qkv, layer.qkv.weight[told], layer.qkv.bias[told])
+        _hold(layer.out, out.weight, out.bias)
         found = moments_of(layer.down, network, waveforms)
         down = thinned(layer.down.weight, layer.down.bias, found, narrow.trunk.mlp)
-        layer.up = _linear(layer.up.weight[down.kept], layer.up.bias[down.kept])
-        layer.down = _linear(down.weight, down.bias)
+        _hold(layer.up, layer.up.weight[down.kept], layer.up.bias[down.kept])
+        _hold(layer.down, down.weight, down.bias)
         print(f"variance lost: attention {out.lost:.3f}, MLP {down.lost:.3f}", flush=True)
     narrow.load_state_dict(network.state_dict())
 
 
-def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    made = nn.Linear(weight.shape[1], weight.shape[0])
-    made.weight.copy_(weight)
-    made.bias.copy_(bias)
-    return made
+def _hold(product: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    """Give a product these weights in place, of whatever shape."""
+    product.out_features, product.in_features = weight.shape
+    product.weight, product.bias = nn.Parameter(weight), nn.Parameter(bias)
 
 
 def run(wide_run: str, data: Path, extra: list[Path], heads: int, mlp: int, name: str) -> str:

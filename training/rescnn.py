@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from training.config import COLUMNS, FRAME_HOP
 from training.encoder import mask
-from training.features import LogSpectrum, stretches
+from training.features import LogSpectrum, Size, stretches
 
 FREQUENCY_PAD = (1, 0)  # time is never padded
 
@@ -33,20 +33,26 @@ SHAPES = {
 class Residual(nn.Module):
     """Two 3x3 convolutions and a shortcut, (B, C, F, T) -> (B, D, F / stride, about T / time_stride)."""
 
+    middle: Tensor  # (C, 1, 2, reach): what the shortcut hears, by a convolution of each channel alone
+
     def __init__(self, width_in: int, width: int, time_stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride=(2, time_stride), padding=FREQUENCY_PAD, bias=False)
         self.conv2 = nn.Conv2d(width, width, 3, padding=FREQUENCY_PAD, bias=False)
         self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-        self.shortcut = nn.Conv2d(width_in, width, 1, stride=(1, time_stride), bias=False)
-        self.time_stride = time_stride
+        # The mean of two rows in the middle of the columns that the two convolutions reach. Columns that are
+        # cut off instead would leave onnxruntime's layout for convolutions, there and back in every block.
+        side = 1 + time_stride
+        middle = torch.zeros(width_in, 1, 2, 2 * side + 1)
+        middle[..., side] = 0.5
+        self.register_buffer("middle", middle, persistent=False)
+        self.shortcut = nn.Conv2d(width_in, width, 1, bias=False)
+        self.stride = (2, time_stride)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x)))))
-        # The two convolutions reach 1 + time_stride columns to either side: the shortcut starts there.
-        side = 1 + self.time_stride
-        short = self.shortcut(functional.avg_pool2d(x, (2, 1))[:, :, :, side:])[:, :, :, : y.shape[3]]
-        return functional.relu(y + short)
+        heard = functional.conv2d(x, self.middle, stride=self.stride, groups=len(self.middle))
+        return functional.relu(y + self.shortcut(heard))
 
 
 class ResCnn(nn.Module):
@@ -96,12 +102,12 @@ class ResCnn(nn.Module):
             self.train(was)
         return count
 
-    def embedding(self, waveform: Tensor, coarse: bool = False) -> Tensor:
+    def embedding(self, waveform: Tensor, coarse: bool = False, samples: int | None = None) -> Tensor:
         """(B, N) -> (B, hidden, F): what each frame is judged by; F are those whose field lies inside.
 
-        `coarse` is in bfloat16, as in training.
+        `coarse` is in bfloat16, as in training; `samples` is N where it is known.
         """
-        spectrum = self.spectrum(waveform)
+        spectrum = self.spectrum(waveform, samples)
         if self.training and self.masked:
             spectrum = mask(spectrum, bands=5 * spectrum.shape[1] // 32, frames=20)
         # Convolutions alone train in bfloat16, twice as fast; the spectrum needs every bit.
@@ -116,10 +122,12 @@ class ResCnn(nn.Module):
             * self.frames_per_window
         )
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        return self.judged(self.embedding(waveform), waveform.shape[1])
+    def forward(self, waveform: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor]:
+        """`samples` is N where every waveform is as long, as windows are."""
+        embedding = self.embedding(waveform, samples=samples)
+        return self.judged(embedding, waveform.shape[1] if samples is None else samples)
 
-    def judged(self, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    def judged(self, x: Tensor, samples: Size) -> tuple[Tensor, Tensor]:
         """The embedding (B, hidden, F) of a waveform of so many samples -> its window and frame logits."""
         # Bounded exponent: the weights need no maximum over a window, which would differ from window to
         # window.

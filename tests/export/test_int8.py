@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import soundfile
 import torch
 
 from export.graph import context_difference, is_quantised
-from export.int8 import calibration, floated, quantised
+from export.int8 import JOINED, KINDS, calibration, floated, quantised
 from export.parity import difference, probe_clips
 from export.to_onnx import ExportError, trace
 from serving.audio import SAMPLE_RATE
@@ -64,13 +65,30 @@ def test_floats_again_are_nearer_than_integers(network: torch.nn.Module, small: 
     assert difference(network, again, clips).mean < difference(network, small, clips).mean
 
 
-def test_spectrum_heads_and_attention_stay_float(small: bytes) -> None:
+def test_spectrum_last_layers_and_attention_stay_float(small: bytes) -> None:
     graph = onnx.load_from_string(small).graph
     integers = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
-    fed = [node.name for node in graph.node if integers.intersection(node.input)]
-    products = [name for name in fed if "Gemm" in name or "MatMul" in name or "Conv" in name]
-    assert len(products) == 2 + 4  # two convolutions, the layer's four weighted products
-    assert all("/trunk/" in name for name in products)
+    fed = [
+        n
+        for n in graph.node
+        if n.op_type == JOINED or (n.op_type in KINDS and integers.intersection(n.input))
+    ]
+    products = Counter(node.op_type for node in fed)
+    # Two convolutions; queries, keys, values, the layer's three others and the frames' first; the windows'.
+    assert products == {"Conv": 2, JOINED: 7, "Gemm": 1}
+    assert all("/trunk/" in node.name or "/head/" in node.name for node in fed)
+
+
+def test_a_product_and_its_bias_are_one_node_and_two_again(small: bytes) -> None:
+    """Nothing is left between them, and floats have every bias where it was."""
+    graph = onnx.load_from_string(small).graph
+    told = {name for node in graph.node if node.op_type == JOINED for name in node.output}
+    biased = [node.name for node in graph.node if node.op_type == "Add" and told.intersection(node.input)]
+    assert biased == ["/network/trunk/layers.0/Add", "/network/trunk/layers.0/Add_1"]  # around the layer
+    again = onnx.load_from_string(floated(small)).graph
+    stored = {entry.name for entry in again.initializer}
+    added = [n.name for n in again.node if n.op_type == "Add" and stored.intersection(n.input)]
+    assert sum("/trunk/layers.0/" in name for name in added) == 6
 
 
 def test_a_graph_without_an_encoder_is_refused() -> None:

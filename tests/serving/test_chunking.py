@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.chunking import chunks, ends_within, fit_window
+from serving.chunking import chunks, fit_window
 
 
 def windows_of(samples: np.ndarray, block: int, window: int, hop: int, most: int) -> dict[int, np.ndarray]:
@@ -72,18 +72,3 @@ def test_chunks_hold_no_more_than_they_need() -> None:
         assert len(base) <= 80 + 3 * 20 + 2 * 100 + 4 * 20
         if number > 50:
             break
-
-
-@pytest.mark.parametrize(
-    ("lengths", "short"),
-    [((), True), ((6,), True), ((3, 3), True), ((6, 1), False), ((7,), False), ((2, 9, 4), False)],
-)
-def test_whether_a_clip_ends_is_known_from_its_first_blocks_and_none_is_lost(
-    lengths: tuple[int, ...], short: bool
-) -> None:
-    given = [np.full(length, index, np.float32) for index, length in enumerate(lengths)]
-    asked: list[int] = []
-    coming = (asked.append(len(block)) or block for block in given)
-    found, again = ends_within(coming, 6)
-    assert found is short and sum(asked[:-1]) <= 6
-    assert [id(block) for block in again] == [id(block) for block in given]
