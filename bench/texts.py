@@ -23,17 +23,13 @@ servers that run fewer threads: run `make bench` again on an idle one before com
 BESIDE = """
 The other columns are further models by their folder in `bench/results/`: `light` is the light version
 (`--model serving/light/detector.onnx --out bench/results/light`), an architecture's name its stand-in with
-random weights, which take the time that trained ones take. `intel` and `intel-light` were the shipped model
-and the light version on another machine, 2 cores of an Intel Xeon with AMX.
+random weights, which take the time that trained ones take. `amd` and `amd-light` are versions
+23 and 24, the shipped model and the light one of then, on 2 cores of an AMD EPYC.
 
-None is of version 43, which ships: on that Intel machine its graph takes about 1.25 times the time of version
-32 and 1.3 of its products (16.0 GFLOP for 10 s).
-
-The first column is of version 23 on an AMD machine; `intel` is of version 32, which hears 10 s in seven
-windows instead of six and tells where frames come from, and for load, cold start, spectrum and size of
-versions 30 and 31, on a day when the same clip took 62 to 95 ms of CPU from one time to the next. On a
-quieter one version 23 had 0.59 of the roofline there, 5.9 to 6.8 times less CPU than the seed and 1.00 to
-1.07 times less than LitServe and BentoML.
+The shipped model hears 10 s in seven windows, version 23 in six, each of as many tokens. On the day of the first
+column the same graph took 62 to 130 ms from one time to the next; version 32, of 0.77 of its products and
+the same time, had on such a day 5.2 to 5.6 times less CPU than the seed, 0.38 of the roofline, 272 MB after
+load and 277 times real time for the hour.
 """
 
 PEERS = """
