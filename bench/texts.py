@@ -26,10 +26,10 @@ The other columns are further models by their folder in `bench/results/`: `light
 random weights, which take the time that trained ones take. `amd` and `amd-light` are versions
 23 and 24, the shipped model and the light one of then, on 2 cores of an AMD EPYC.
 
-The shipped model hears 10 s in seven windows, version 23 in six, each of as many tokens. On the day of the first
-column the same graph took 62 to 130 ms from one time to the next; version 32, of 0.77 of its products and
-the same time, had on such a day 5.2 to 5.6 times less CPU than the seed, 0.38 of the roofline, 272 MB after
-load and 277 times real time for the hour.
+The shipped model hears 10 s in seven windows, version 23 in six, each of as many tokens. On the day of the
+first column the same graph took 62 to 130 ms from one time to the next; version 32, of 0.77 of its products
+and the same time, had on such a day 5.2 to 5.6 times less CPU than the seed, 0.38 of the roofline, 272 MB
+after load and 277 times real time for the hour.
 """
 
 PEERS = """

@@ -18,6 +18,17 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def passed(graph: onnx.ModelProto, names: Sequence[str], waveforms: np.ndarray) -> list[np.ndarray]:
+    """What passes between nodes under these names for waveforms (B, N)."""
+    opened = onnx.ModelProto()
+    opened.CopyFrom(graph)
+    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    found: list[np.ndarray] = open_session(opened.SerializeToString()).run(
+        list(names), {"waveform": waveforms}
+    )
+    return found
+
+
 def _said(session: onnxruntime.InferenceSession, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(B, N) -> LLRs of windows (B, W), and origins of frames (B, F, K), none where the model tells none."""
     origin = [output.name for output in session.get_outputs() if output.name == ORIGIN]

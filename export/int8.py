@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.compact import compact
+from export.smoothing import smooth
 from export.to_onnx import ExportError
 from serving import audio
 from serving.errors import ClipError
@@ -29,7 +30,7 @@ KINDS = ("Conv", "MatMul", "Gemm")
 ENCODER = ("/trunk/", "/head/window/window.1/", "/head/frame/frame.1/")
 CLIPS = 32
 JOINED, OWN = "MatMulIntegerToFloat", "com.microsoft"  # the operator and where it is from
-# Their sums of integers go on as floats; only convolutions have to round their output.
+# Their sums of integers go on as floats; a convolution would have to round them.
 FLOAT_OUTPUT = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
 
 
@@ -62,6 +63,7 @@ def quantised(model: bytes, clips: Sequence[np.ndarray]) -> bytes:
     if not nodes or not clips:
         found = "no clip to measure scales on" if nodes else "no encoder, the only part that gains by int8"
         raise ExportError(f"This model can't be made int8: {found}. Leave out --int8 or give --data.")
+    smooth(graph, nodes, clips)
     with tempfile.TemporaryDirectory() as folder:
         plain, target = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
         onnx.save(graph, plain)

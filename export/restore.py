@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import numpy_helper
 from torch import nn
 
+from export.graph import passed
 from export.int8 import KINDS, floated, widen
 from export.to_onnx import ExportError, manifest_of
 from serving.models import BUNDLE
@@ -69,6 +69,16 @@ def _products(graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str)
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
+def _unrolled(value: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A product's weight (out, reach * in) as that of the convolution along time (out, in, reach) that it
+    computes; any other as it is.
+    """
+    if value is None or value.ndim != 2 or len(shape) != 3 or value.size != np.prod(shape):
+        return value
+    out, inner, reach = shape
+    return value.reshape(out, reach, inner).transpose(0, 2, 1)
+
+
 def _plain_norms(network: nn.Module) -> dict[str, np.ndarray]:
     """State name -> value, of norms that change nothing: what export folded comes back in their shifts."""
     found = {}
@@ -84,14 +94,8 @@ def _plain_norms(network: nn.Module) -> dict[str, np.ndarray]:
 def _tokens(graph: onnx.ModelProto, window_samples: int) -> list[int]:
     """How many tokens of a window each of the encoder's layers sees: no weight's shape says so."""
     ends = [node.output[0] for node in graph.graph.node if LAYER.fullmatch(node.name)]
-    opened = onnx.ModelProto()
-    opened.CopyFrom(graph)
-    opened.graph.output.extend(
-        onnx.helper.make_tensor_value_info(e, onnx.TensorProto.FLOAT, None) for e in ends
-    )
-    session = onnxruntime.InferenceSession(opened.SerializeToString(), providers=["CPUExecutionProvider"])
     window = np.random.default_rng(0).normal(0, 0.1, (1, window_samples)).astype(np.float32)
-    return [found.shape[1] for found in session.run(ends, {"waveform": window})]
+    return [found.shape[1] for found in passed(graph, ends, window)]
 
 
 def _check_tokens(network: EncoderNet, graph: onnx.ModelProto, window_samples: int) -> None:
@@ -124,7 +128,7 @@ def restore(
     products = _products(graph.graph, stored, "small." if fused and part == "small" else "")
     others = _plain_norms(network) | products
     for name, target in network.state_dict().items():
-        value = stored.get(prefix + name, others.get(name))
+        value = _unrolled(stored.get(prefix + name, others.get(name)), tuple(target.shape))
         if value is None or value.shape != tuple(target.shape):
             there = "nothing" if value is None else f"shape {value.shape}"
             raise ExportError(

@@ -24,6 +24,20 @@ HEAD_WIDTH = 64  # of attention, in every size
 WIDTHS = {"base": 512, "tiny": 384}
 
 
+class Convolution(nn.Conv1d):
+    """A centred convolution along time, (M, T, in) -> (M, T / stride, out), as a product of what each token
+    hears: in 8 bits a product gives floats, where onnxruntime's convolution has to round its sums.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        t, _ = sizes(x)
+        (reach,), (stride,) = self.kernel_size, self.stride
+        padded = functional.pad(x, (0, 0, reach // 2, reach // 2))
+        heard = torch.cat([padded[:, at : at + t : stride] for at in range(reach)], dim=2)
+        weight = self.weight.transpose(1, 2).reshape(self.out_channels, reach * self.in_channels)
+        return functional.linear(heard, weight, self.bias)
+
+
 class Projections(nn.Linear):
     """Queries, keys and values of tokens, (..., width) -> three of (..., inner), by a product each: to cut
     the output of one into three takes onnxruntime a third as long as the product.
@@ -90,14 +104,14 @@ class Trunk(nn.Module):
         width = WIDTHS[size]
         self.heads, self.mlp = heads or width // HEAD_WIDTH, mlp or 4 * width
         self.narrow = bool(heads or mlp)
-        self.conv1 = nn.Conv1d(BANDS, width, 3, padding=1)
-        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.conv1 = Convolution(BANDS, width, 3)
+        self.conv2 = Convolution(width, width, 3, stride=2)
         self.position = nn.Parameter(torch.zeros(tokens, width))
         self.layers = nn.ModuleList(Layer(width, self.heads, self.mlp) for _ in range(layers))
 
     def convolved(self, mel: Tensor) -> Tensor:
         """(M, 80, T) -> (M, T/2, width), before positions."""
-        return functional.gelu(self.conv2(functional.gelu(self.conv1(mel)))).transpose(1, 2)
+        return functional.gelu(self.conv2(functional.gelu(self.conv1(mel.transpose(1, 2)))))
 
     def forward(self, mel: Tensor) -> list[Tensor]:
         x = self.convolved(mel) + self.position
