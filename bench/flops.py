@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-JOINED = "MatMulIntegerToFloat"  # of integers, by an operator of onnxruntime's own
+from export.graph import JOINED
+
 COUNTED = ("MatMul", "Gemm", "Conv", JOINED)
 
 

@@ -10,6 +10,9 @@ import onnxruntime
 
 from serving.detector import ORIGIN, WINDOWS
 
+# A product of integers with its bias as one node, and where that operator is from: onnxruntime alone has it.
+JOINED, OWN = "MatMulIntegerToFloat", "com.microsoft"
+
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session on one thread, as serving's."""

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.compact import compact
+from export.graph import JOINED, OWN
 from export.smoothing import smooth
 from export.to_onnx import ExportError
 from serving import audio
@@ -29,7 +30,6 @@ KINDS = ("Conv", "MatMul", "Gemm")
 # In the names of the nodes of the pretrained part, and of the first products of its heads.
 ENCODER = ("/trunk/", "/head/window/window.1/", "/head/frame/frame.1/")
 CLIPS = 32
-JOINED, OWN = "MatMulIntegerToFloat", "com.microsoft"  # the operator and where it is from
 # Their sums of integers go on as floats; a convolution would have to round them.
 FLOAT_OUTPUT = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
 

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import torch
 
-from export.graph import context_difference, is_quantised
-from export.int8 import JOINED, KINDS, calibration, floated, quantised
+from export.graph import JOINED, context_difference, is_quantised
+from export.int8 import KINDS, calibration, floated, quantised
 from export.parity import difference, probe_clips
 from export.to_onnx import ExportError, trace
 from serving.audio import SAMPLE_RATE
