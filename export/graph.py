@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -21,15 +21,17 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def passed(graph: onnx.ModelProto, names: Sequence[str], waveforms: np.ndarray) -> list[np.ndarray]:
-    """What passes between nodes under these names for waveforms (B, N)."""
+def passed(
+    graph: onnx.ModelProto, names: Sequence[str], waveforms: Iterable[np.ndarray]
+) -> Iterator[list[np.ndarray]]:
+    """What passes between nodes under these names, for one waveform (B, N) after another."""
     opened = onnx.ModelProto()
     opened.CopyFrom(graph)
-    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    found: list[np.ndarray] = open_session(opened.SerializeToString()).run(
-        list(names), {"waveform": waveforms}
-    )
-    return found
+    there = {output.name for output in graph.graph.output}
+    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in there)
+    session = open_session(opened.SerializeToString())
+    for waveform in waveforms:
+        yield session.run(list(names), {"waveform": waveform})
 
 
 def _said(session: onnxruntime.InferenceSession, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

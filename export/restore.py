@@ -63,7 +63,7 @@ def _products(graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str)
         path = _module(node.name).removeprefix(scope)
         if weighted:
             parts[f"{path}.weight"].append(held[0].T if node.op_type == "MatMul" else held[0])
-        for bias in held[weighted:]:
+        for bias in held[1:] if weighted else held:
             for module in {path, _norm(path)}:
                 parts[f"{module}.bias"].append(bias)
     return {name: np.concatenate(values) for name, values in parts.items()}
@@ -95,7 +95,7 @@ def _tokens(graph: onnx.ModelProto, window_samples: int) -> list[int]:
     """How many tokens of a window each of the encoder's layers sees: no weight's shape says so."""
     ends = [node.output[0] for node in graph.graph.node if LAYER.fullmatch(node.name)]
     window = np.random.default_rng(0).normal(0, 0.1, (1, window_samples)).astype(np.float32)
-    return [found.shape[1] for found in passed(graph, ends, window)]
+    return [found.shape[1] for found in next(passed(graph, ends, [window]))]
 
 
 def _check_tokens(network: EncoderNet, graph: onnx.ModelProto, window_samples: int) -> None:

@@ -46,7 +46,8 @@ def smooth(graph: onnx.ModelProto, products: Sequence[str], clips: Sequence[np.n
 
 def _largest(graph: onnx.ModelProto, names: Sequence[str], clips: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The largest value of each channel (channels,) of what passes under these names."""
-    found = [[np.abs(rows).max(axis=(0, 1)) for rows in passed(graph, names, clip[None])] for clip in clips]
+    heard = passed(graph, names, (clip[None] for clip in clips))
+    found = [[np.abs(rows).max(axis=(0, 1)) for rows in of_one] for of_one in heard]
     return [np.max(rows, axis=0) for rows in zip(*found, strict=True)]
 
 
