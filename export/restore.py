@@ -12,6 +12,7 @@ import argparse
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,12 @@ def _norm(module: str) -> str:
     return module.replace("conv", "norm").replace("stem.0", "stem.1")
 
 
-def _products(graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str) -> dict[str, np.ndarray]:
-    """State name -> value, of the weighted products whose tensors export renamed. What several nodes of a
-    module hold are parts of one value, in their order.
+def _products(
+    graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str, wanted: Container[str]
+) -> dict[str, np.ndarray]:
+    """State name -> value, of the weighted products whose tensors export renamed, where the name is wanted:
+    a file's other parts are no network's. What several nodes of a module hold are parts of one value, in
+    their order.
     """
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
     for node in graph.node:
@@ -61,7 +65,7 @@ def _products(graph: onnx.GraphProto, stored: dict[str, np.ndarray], scope: str)
         if not weighted and not (node.op_type == "Add" and held and held[0].ndim == 1):
             continue
         path = _module(node.name).removeprefix(scope)
-        if weighted:
+        if weighted and f"{path}.weight" in wanted:
             parts[f"{path}.weight"].append(held[0].T if node.op_type == "MatMul" else held[0])
         for bias in held[1:] if weighted else held:
             for module in {path, _norm(path)}:
@@ -125,9 +129,10 @@ def restore(
     fused = any(name.startswith(f"network.{part}.") for name in stored)
     prefix = f"network.{part}." if fused else "network."
     # Nodes of the encoder have no scope of its own: its parts are called one by one.
-    products = _products(graph.graph, stored, "small." if fused and part == "small" else "")
+    targets = network.state_dict()
+    products = _products(graph.graph, stored, "small." if fused and part == "small" else "", targets)
     others = _plain_norms(network) | products
-    for name, target in network.state_dict().items():
+    for name, target in targets.items():
         value = _unrolled(stored.get(prefix + name, others.get(name)), tuple(target.shape))
         if value is None or value.shape != tuple(target.shape):
             there = "nothing" if value is None else f"shape {value.shape}"

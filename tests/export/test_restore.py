@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from export.int8 import quantised
 from export.parity import probe_clips
@@ -13,7 +16,7 @@ from training.config import ENCODER_WINDOW, TrainConfig, configure
 from training.models import build, rounded  # by name: the suite puts tiny ones in place of models.build
 
 WINDOW = ENCODER_WINDOW
-SHAPE = {"hop_samples": WINDOW, "layers": 2, "full_rate": 1}
+SHAPE = {"hop_samples": WINDOW, "layers": 2, "full_rate": 1, "bands": 96}
 CLIPS = [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)]
 
 
@@ -90,6 +93,19 @@ def test_weights_in_integers_come_back_rounded(fused: torch.nn.Module, exact: by
     for name, value in before_state.items():
         assert (after_state[name] - value).abs().amax() <= value.abs().amax() / 100, name
     assert largest_change(other, fused.network.encoder) < 0.2 * before
+
+
+def test_what_else_a_file_multiplies_is_not_mistaken_for_a_layer(fused: torch.nn.Module) -> None:
+    """Two products of one part that is no network's, of weights that do not go together."""
+    model = onnx.load_from_string(file_of(fused))
+    for index, shape in enumerate([(4, 3), (3, 2)]):
+        weight = numpy_helper.from_array(np.ones(shape, np.float32), f"axes{index}")
+        model.graph.initializer.append(weight)
+        ends = [f"seen{index}", weight.name], [f"seen{index + 1}"]
+        model.graph.node.append(onnx.helper.make_node("MatMul", *ends, name=f"/novelty/MatMul_{index}"))
+    other = network("rescnn", 1).network
+    restore(other, model.SerializeToString(), "small", WINDOW)
+    assert largest_change(other, fused.network.small) < 1e-2
 
 
 def test_another_rate_is_refused(exact: bytes) -> None:
