@@ -3,7 +3,7 @@
 A frame says little by itself, and a mean over its neighbours smears the edges of what was put in. So a clip
 is cut where its origin changes, what a cut window hears of two origins is asked again of each alone, and what
 is said of a section counts for all of the same origin nearby: a cut is no evidence, but tells what belongs
-together.
+together, and what to compare a section with.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,9 @@ LEAST_ODDS = (
 )
 # A window that hears two origins says nothing of either: variance of the origin inside it.
 MIXED, MIXED_SOFTNESS = 0.3, 0.05
+# What a section says beyond the others of its recording is evidence too: what moves a recording as a whole,
+# its room or its microphone, moves them all alike. This share of it, half of that beside SETTLED_S of others.
+CONTRAST, SETTLED_S = 0.4, 2.0
 WINDOW_SHARE = 0.5  # of the evidence where a window hears one origin; the rest are the frames
 MOST_AGAIN = 2  # parts asked again for every window of a block, where it is all changes
 LEAST_S = 0.5  # of a part that is asked again, where its section is as long
@@ -42,14 +45,30 @@ class Sections:
     origins: Floats  # (S, K)
     llr: Floats  # (S,) mean of what is said of each
     reach: int  # frames between two that may speak as one
+    settled: int  # frames of other origins beside which half of a contrast counts
 
     def curve(self) -> Floats:
         """LLR over time, one a frame: each section's mean with those of the same origin nearby, by their
         lengths and the odds of one origin.
         """
+        return np.repeat(self._compared()[0], self.frames)
+
+    def evidence(self) -> Floats:
+        """What a span's level is asked of, one a frame: the curve and, where it is above 0, a share of what
+        it lies above the sections of other origins nearby.
+        """
+        said, others, length = self._compared()
+        beyond = np.maximum(said - others, 0) * length / (length + self.settled)
+        return np.repeat(said + CONTRAST * np.where(said > 0, beyond, 0), self.frames)
+
+    def _compared(self) -> tuple[Floats, Floats, Floats]:
+        """(S,) each: what is said of a section's origin, of the others nearby, and how many frames the latter
+        are; of none 0 is said.
+        """
         ends = np.cumsum(self.frames)
         starts = ends - self.frames
         total, weight = self.llr * self.frames, self.frames.astype(np.float64)
+        foreign, length = np.zeros((2, len(self.llr)))
         for step in range(1, len(self.llr)):
             near = starts[step:] - ends[:-step] < self.reach
             if not near.any():
@@ -57,9 +76,12 @@ class Sections:
             alike = odds(((self.origins[step:] - self.origins[:-step]) ** 2).sum(axis=1))
             alike[~near | (alike < LEAST_ODDS)] = 0
             for own, other in ((slice(step, None), slice(-step)), (slice(-step), slice(step, None))):
-                total[own] += alike * self.frames[other] * self.llr[other]
-                weight[own] += alike * self.frames[other]
-        return np.repeat(total / weight, self.frames)
+                frames, llr = self.frames[other], self.llr[other]
+                total[own] += alike * frames * llr
+                weight[own] += alike * frames
+                foreign[own] += (near - alike) * frames * llr
+                length[own] += (near - alike) * frames
+        return total / weight, foreign / np.maximum(length, 1e-9), length
 
 
 class Sectioner:
@@ -68,8 +90,9 @@ class Sectioner:
     def __init__(self, window_samples: int, hop_samples: int, sample_rate: int, again: Again) -> None:
         """The hop is that of frames."""
         self._window, self._hop, self._again = window_samples, hop_samples, again
-        self._side, self._apart, self._least, self._reach = (
-            round(seconds * sample_rate / hop_samples) for seconds in (SIDE_S, APART_S, LEAST_S, REACH_S)
+        self._side, self._apart, self._least, self._reach, self._settled = (
+            round(seconds * sample_rate / hop_samples)
+            for seconds in (SIDE_S, APART_S, LEAST_S, REACH_S, SETTLED_S)
         )
         self._block = round(BLOCK_S * sample_rate / window_samples)  # windows
         self._begin(0)
@@ -105,7 +128,10 @@ class Sectioner:
         lengths, origins, llrs = zip(
             *((one.frames, one.origins, one.llr) for one in self._found), strict=True
         )
-        return Sections(np.concatenate(lengths), np.concatenate(origins), np.concatenate(llrs), self._reach)
+        return self._sections(*map(np.concatenate, (lengths, origins, llrs)))
+
+    def _sections(self, lengths: Counts, origins: Floats, llr: Floats) -> Sections:
+        return Sections(lengths, origins, llr, self._reach, self._settled)
 
     def _count(self) -> int:
         return sum(len(frames) for _, frames, _ in self._heard)
@@ -121,7 +147,7 @@ class Sectioner:
         lengths = np.diff(np.append(starts, len(origin)))
         parts, one, llr = self._parts(samples, starts, lengths, origins)
         said = _with_windows(frame_llr, parts, one, llr)
-        self._found.append(Sections(lengths, origins, np.add.reduceat(said, starts) / lengths, self._reach))
+        self._found.append(self._sections(lengths, origins, np.add.reduceat(said, starts) / lengths))
         self._begin(self._first + self._count())
 
     def _parts(

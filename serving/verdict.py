@@ -45,9 +45,10 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
     llr = pool(scores.window_llr, manifest)
     name = name_of(llr, manifest)
     cells, cell_samples = curve(scores, manifest)
-    spans = _spans(cells, cell_samples, scores.total_samples, manifest, name == FAKE)
+    strength = cells if scores.sections is None else scores.sections.evidence()
+    spans = _spans(cells, strength, cell_samples, scores.total_samples, manifest, name == FAKE)
     grid, step_s = _grid(cells, cell_samples, manifest)
-    del cells  # of five hours more than the answer: room for it
+    del cells, strength  # of five hours more than the answer: room for it
     starts = scores.window_starts
     ends = np.minimum(starts + manifest.window_samples, scores.total_samples)
     return Verdict(
@@ -111,8 +112,10 @@ def _known(cells: Floats) -> Floats:
     return cells if finite.all() else np.where(finite, cells, 0.0)
 
 
-def _spans(cells: Floats, cell_samples: int, total_samples: int, manifest: Manifest, fake: bool) -> Stretches:
-    """Stretches that reach the threshold, as far as their cells stay at `grow` or above.
+def _spans(
+    cells: Floats, strength: Floats, cell_samples: int, total_samples: int, manifest: Manifest, fake: bool
+) -> Stretches:
+    """Stretches whose strength reaches the threshold, as far as their cells stay at `grow` or above.
 
     In a clip that is called fake as a whole, reaching `grow` is enough: what is asked there is only where.
     """
@@ -121,8 +124,9 @@ def _spans(cells: Floats, cell_samples: int, total_samples: int, manifest: Manif
     threshold = span_threshold(total_samples / rate, manifest)
     starts, ends = _runs(cells >= grow)
     if len(starts) and not fake:
-        strong = np.maximum.reduceat(np.append(cells, -np.inf), np.column_stack([starts, ends]).ravel())[::2]
-        starts, ends = starts[strong >= threshold], ends[strong >= threshold]
+        edges = np.column_stack([starts, ends]).ravel()
+        strong = np.maximum.reduceat(np.append(strength, -np.inf), edges)[::2] >= threshold
+        starts, ends = starts[strong], ends[strong]
     starts, ends = _close_gaps(starts, ends, rule["gap_s"] * rate / cell_samples)
     first = starts * cell_samples
     last = np.minimum(ends * cell_samples, total_samples)

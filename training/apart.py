@@ -153,8 +153,8 @@ def distances(origin: Origin, rows: Sequence[Track], seed: int) -> tuple[np.ndar
 
 
 @torch.no_grad()
-def curve_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig) -> np.ndarray:
-    """LLR over time of a clip (N,), one a frame, as serving makes it."""
+def evidence_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig) -> np.ndarray:
+    """What a span's level is asked of in a clip (N,), one a frame, as serving makes it."""
 
     def heard(waveform: np.ndarray) -> list[np.ndarray]:
         return [output.numpy() for output in detector(torch.from_numpy(waveform))]
@@ -164,7 +164,7 @@ def curve_of(detector: models.Detector, samples: np.ndarray, config: TrainConfig
     for part in chunks_of(samples, config):
         window, frame, _, origin = heard(part.samples[None])
         sections.add(part.start_sample, part.samples, window[0], frame[0], origin[0])
-    return sections.done(len(samples)).curve()
+    return sections.done(len(samples)).evidence()
 
 
 def ruled(
@@ -172,12 +172,12 @@ def ruled(
 ) -> dict[str, float]:
     """The rule for spans, by dev's real clips as they are and as a codec leaves them."""
     real = [index for index, clip in enumerate(dev) if clip.label == "bonafide"]
-    curves = [
-        curve_of(detector, held.get(index, variant), config)
+    strengths = [
+        evidence_of(detector, held.get(index, variant), config)
         for variant in VARIANTS
         for index in tqdm(real, desc=f"real clips of dev, {variant}")
     ]
-    return span_rule(curves, np.ones(len(curves), bool))
+    return span_rule(strengths, np.ones(len(strengths), bool))
 
 
 def run(of: str, data: Path, name: str, seed: int) -> str:

@@ -96,9 +96,9 @@ def figures(llr: np.ndarray, spoof: np.ndarray) -> dict[str, float]:
 
 
 def span_rule(curves: list[np.ndarray], real: np.ndarray) -> dict[str, float]:
-    """LLR over time of each clip -> from the peaks of real ones the LLR that at most CONTROL_RATE of them
-    reach, never below 0, and the mean excess in their tail, by which it has to rise in longer clips (Coles
-    2001, ch. 4).
+    """What spans are asked of over time, of each clip -> from the peaks of real ones the LLR that at most
+    CONTROL_RATE of them reach, never below 0, and the mean excess in their tail, by which it has to rise in
+    longer clips (Coles 2001, ch. 4).
     """
     peaks = np.array([curve.max() for curve, r in zip(curves, real, strict=True) if r])
     tail = float(np.quantile(peaks, 1 - TAIL))

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from serving.sections import BLOCK_S, MOST_AGAIN, REACH_S, Sectioner, Sections, asked
+from serving.sections import (
+    BLOCK_S,
+    CONTRAST,
+    MOST_AGAIN,
+    REACH_S,
+    SETTLED_S,
+    Sectioner,
+    Sections,
+    asked,
+)
 
 RATE, HOP, WINDOW = 16_000, 640, 30_720
 BLOCK_WINDOWS = round(BLOCK_S * RATE / WINDOW)
@@ -113,9 +122,53 @@ def test_a_second_is_not_outvoted_by_minutes_around_it() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 16, 17, 49, 16 * SIZE + 3])
 def test_clips_of_any_length_have_a_curve(frames: int) -> None:
-    found = Clip((A, frames, 1.0)).sections().curve()
-    assert found.shape == (frames,)
-    np.testing.assert_allclose(found, 1.0, atol=0.5)
+    sections = Clip((A, frames, 1.0)).sections()
+    for found in (sections.curve(), sections.evidence()):
+        assert found.shape == (frames,)
+        np.testing.assert_allclose(found, 1.0, atol=0.5)
+
+
+SETTLED = round(SETTLED_S * RATE / HOP)  # frames
+
+
+def evidence_beyond_the_curve(*parts: Part) -> np.ndarray:
+    """Of sections as they are, without a graph: (F,)."""
+    origins, lengths, llrs = zip(*parts, strict=True)
+    found = Sections(np.array(lengths), np.array(origins), np.array(llrs), REACH, SETTLED)
+    return found.evidence() - found.curve()
+
+
+def test_what_lies_above_the_rest_of_its_recording_is_stronger_evidence() -> None:
+    found = evidence_beyond_the_curve((A, SETTLED, -3.0), (B, 25, 1.0), (A, SETTLED, -3.0))
+    assert found[SETTLED + 12] == pytest.approx(CONTRAST * 4.0 * 2 / 3, abs=0.02)  # two thirds: 4 s of others
+    assert not found[[0, -1]].any()  # what lies below the rest
+
+
+def test_the_less_there_is_to_compare_with_the_less_it_counts() -> None:
+    few, many = (
+        evidence_beyond_the_curve((A, count, -3.0), (B, 25, 1.0))[-1]
+        for count in (SETTLED // 10, 9 * SETTLED)
+    )
+    assert few == pytest.approx(CONTRAST * 4.0 / 11, abs=0.05)
+    assert many == pytest.approx(CONTRAST * 4.0 * 0.9, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(A, 100, 2.0)],  # nothing else
+        [(A, 100, 2.0), (A, 100, -3.0)],  # the same origin: they speak as one
+        [(A, 200, -3.0), (B, 100, -0.5)],  # above the rest, but likelier real than fake
+    ],
+)
+def test_without_another_origin_or_likelier_real_nothing_is_added(parts: list[Part]) -> None:
+    assert np.abs(evidence_beyond_the_curve(*parts)).max() < 0.02
+
+
+def test_what_is_far_off_is_not_compared_with() -> None:
+    found = evidence_beyond_the_curve((A, 500, -3.0), (B, 2 * REACH, 1.0), (B, 25, 1.0))
+    assert found[510] > 1.0  # the section begins beside the others
+    assert found[-1] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_sections_are_the_same_however_windows_were_handed_over() -> None:

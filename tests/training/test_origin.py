@@ -95,11 +95,11 @@ def test_training_rules_spans_on_a_curve_of_every_frame(pair: tuple[Detector, De
     config = TrainConfig(architecture="encoder", hop_samples=ENCODER_WINDOW, novelty=3, origin=8)
     for samples in (20_000, 71_680):
         clip = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
-        curve = apart.curve_of(pair[1], clip, config)
-        assert curve.shape == (-(-samples // FRAME_HOP),)
+        strength = apart.evidence_of(pair[1], clip, config)
+        assert strength.shape == (-(-samples // FRAME_HOP),)
         with torch.no_grad():
             llr = pair[1](torch.from_numpy(np.resize(clip, ENCODER_WINDOW))[None])[0][0, 0]
-        np.testing.assert_allclose(curve, float(llr), atol=0.5)  # untrained, it says about the same of all
+        np.testing.assert_allclose(strength, float(llr), atol=0.5)  # untrained, it says about the same of all
 
 
 def test_a_run_without_novelty_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
