@@ -166,9 +166,15 @@ def test_without_another_origin_or_likelier_real_nothing_is_added(parts: list[Pa
 
 
 def test_what_is_far_off_is_not_compared_with() -> None:
-    found = evidence_beyond_the_curve((A, 500, -3.0), (B, 2 * REACH, 1.0), (B, 25, 1.0))
+    long = 2 * REACH
+    found = evidence_beyond_the_curve((A, 500, -3.0), (B, long, 1.0), (B, 25, 1.0), (B, 25, 1.0))
     assert found[510] > 1.0  # the section begins beside the others
-    assert found[-1] == pytest.approx(0.0, abs=1e-6)
+    np.testing.assert_allclose(found[500 + long :], 0.0, atol=1e-6)
+
+
+def test_the_same_origin_further_on_is_not_among_the_rest() -> None:
+    found = evidence_beyond_the_curve((B, 25, 1.0), (A, SETTLED, -3.0), (B, 25, 1.0))
+    np.testing.assert_allclose(found[[0, -1]], CONTRAST * 4.0 / 2, atol=0.02)
 
 
 def test_sections_are_the_same_however_windows_were_handed_over() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from serving.detector import Scores
 from serving.manifest import Manifest
+from serving.sections import Sections
 from serving.stretches import Stretches
 from serving.verdict import decide, smooth
 from tests.serving.conftest import FRAME, HOP, MANIFEST, SAMPLE_RATE, WINDOW
@@ -123,6 +124,22 @@ def test_in_a_longer_clip_a_span_has_to_be_stronger() -> None:
         return len(spans_by_frames(rule, (-1, 3.0), (llr, 1.0), (-1, length_s - 4.0)))
 
     assert [found(2.9, 5.0), found(2.1, 10.0), found(2.9, 27.5), found(3.1, 27.0)] == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("beside", "found"), [(-1.0, []), (-9.0, [(0.4, 1.4)])])
+def test_a_section_far_above_the_rest_of_its_recording_is_a_span_where_another_is_none(
+    beside: float, found: list[tuple[float, float]]
+) -> None:
+    """It says 1.5 of the 2.0 that are asked; the others say that the recording as a whole is heard as real."""
+    manifest = replace(with_span(smooth_s=0.0, **STRONG), frame_hop_samples=FRAME)
+    lengths = np.array([round(seconds * SAMPLE_RATE / FRAME) for seconds in (0.4, 1.0, 1.6)])
+    origins, llr = np.array([[0.0], [9.0], [0.0]]), np.array([beside, 1.5, beside])
+    sections = Sections(lengths, origins, llr, reach=10_000, settled=int(lengths[0] + lengths[2]))
+    frames = np.repeat(llr, lengths).astype(np.float32)
+    windows = np.zeros(1 + (len(frames) * FRAME - WINDOW) // HOP, np.float32)
+    starts = HOP * np.arange(len(windows))
+    spans = decide(Scores(starts, windows, frames, len(frames) * FRAME, None, sections), manifest).spans
+    assert [(span.start_s, span.end_s) for span in spans] == found
 
 
 def test_a_span_grows_from_where_it_is_strong_to_where_spoof_is_the_likelier() -> None:
