@@ -126,11 +126,11 @@ def test_in_a_longer_clip_a_span_has_to_be_stronger() -> None:
     assert [found(2.9, 5.0), found(2.1, 10.0), found(2.9, 27.5), found(3.1, 27.0)] == [1, 1, 0, 1]
 
 
-@pytest.mark.parametrize(("beside", "found"), [(-1.0, []), (-9.0, [(0.4, 1.4)])])
+@pytest.mark.parametrize(("beside", "found"), [(-0.5, []), (-9.0, [(0.4, 1.4)])])
 def test_a_section_far_above_the_rest_of_its_recording_is_a_span_where_another_is_none(
     beside: float, found: list[tuple[float, float]]
 ) -> None:
-    """It says 1.5 of the 2.0 that are asked; the others say that the recording as a whole is heard as real."""
+    """It says 1.5 of the 2.0 that are asked."""
     manifest = replace(with_span(smooth_s=0.0, **STRONG), frame_hop_samples=FRAME)
     lengths = np.array([round(seconds * SAMPLE_RATE / FRAME) for seconds in (0.4, 1.0, 1.6)])
     origins, llr = np.array([[0.0], [9.0], [0.0]]), np.array([beside, 1.5, beside])
