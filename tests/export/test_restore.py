@@ -16,7 +16,7 @@ from training.config import ENCODER_WINDOW, TrainConfig, configure
 from training.models import build, rounded  # by name: the suite puts tiny ones in place of models.build
 
 WINDOW = ENCODER_WINDOW
-SHAPE = {"hop_samples": WINDOW, "layers": 2, "full_rate": 1, "bands": 96}
+SHAPE = {"hop_samples": WINDOW, "layers": 2, "full_rate": 1}
 CLIPS = [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)]
 
 
