@@ -8,6 +8,7 @@ together, and what to compare a section with.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,16 +52,17 @@ class Sections:
         """LLR over time, one a frame: each section's mean with those of the same origin nearby, by their
         lengths and the odds of one origin.
         """
-        return np.repeat(self._compared()[0], self.frames)
+        return np.repeat(self._compared[0], self.frames)
 
     def evidence(self) -> Floats:
         """What a span's level is asked of, one a frame: the curve and, where it is above 0, a share of what
         it lies above the sections of other origins nearby.
         """
-        said, others, length = self._compared()
+        said, others, length = self._compared
         beyond = np.maximum(said - others, 0) * length / (length + self.settled)
         return np.repeat(said + CONTRAST * np.where(said > 0, beyond, 0), self.frames)
 
+    @cached_property
     def _compared(self) -> tuple[Floats, Floats, Floats]:
         """(S,) each: what is said of a section's origin, of the others nearby, and how many frames the latter
         are; of none 0 is said.
