@@ -65,12 +65,12 @@ def _products(
         if not weighted and not (node.op_type == "Add" and held and held[0].ndim == 1):
             continue
         path = _module(node.name).removeprefix(scope)
-        if weighted and f"{path}.weight" in wanted:
+        if weighted:
             parts[f"{path}.weight"].append(held[0].T if node.op_type == "MatMul" else held[0])
         for bias in held[1:] if weighted else held:
             for module in {path, _norm(path)}:
                 parts[f"{module}.bias"].append(bias)
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    return {name: np.concatenate(values) for name, values in parts.items() if name in wanted}
 
 
 def _unrolled(value: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
