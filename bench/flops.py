@@ -32,7 +32,7 @@ def products(model: Path, samples: int) -> list[Product]:
     graph = onnx.load(model)
     nodes = [node for node in graph.graph.node if node.op_type in COUNTED]
     known = {entry.name: tuple(entry.dims) for entry in graph.graph.initializer}
-    known |= _casts(graph, known)
+    known |= _stored(graph, known)
     wanted = sorted({name for node in nodes for name in (*node.input[:2], node.output[0])} - set(known))
     waveform = np.random.default_rng(0).normal(0, 0.1, (1, samples)).astype(np.float32)
     found = next(passed(graph, wanted, [waveform]))
@@ -46,12 +46,12 @@ def total(model: Path, samples: int) -> int:
     return sum(product.flops for product in products(model, samples))
 
 
-def _casts(graph: onnx.ModelProto, known: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Weights that are stored as float16."""
+def _stored(graph: onnx.ModelProto, known: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Weights that are stored as float16 or as integers."""
     return {
         node.output[0]: known[node.input[0]]
         for node in graph.graph.node
-        if node.op_type == "Cast" and node.input[0] in known
+        if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in known
     }
 
 

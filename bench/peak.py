@@ -7,17 +7,12 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from serving.session import options
+
 GEMMS = ((384, 512, 512), (576, 512, 2048), (1024, 1024, 1024))  # rows, inner, columns
 CONVOLUTIONS = ((32, 64, 64, 200), (64, 64, 32, 200), (128, 128, 32, 96))  # channels in, out, rows, columns
 COPIED = 2**25  # floats; larger than the last cache
 TRIES = 12
-
-
-def options(threads: int = 1) -> onnxruntime.SessionOptions:
-    chosen = onnxruntime.SessionOptions()
-    chosen.intra_op_num_threads, chosen.inter_op_num_threads = threads, 1
-    chosen.log_severity_level = 3
-    return chosen
 
 
 def gemm_gflops() -> float:

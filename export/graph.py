@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 
 from serving.detector import ORIGIN, WINDOWS
+from serving.session import options
 
 # A product of integers with its bias as one node, and where that operator is from: onnxruntime alone has it.
 JOINED, OWN = "MatMulIntegerToFloat", "com.microsoft"
@@ -16,9 +17,7 @@ JOINED, OWN = "MatMulIntegerToFloat", "com.microsoft"
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session on one thread, as serving's."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options(), providers=["CPUExecutionProvider"])
 
 
 def passed(

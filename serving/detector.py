@@ -16,6 +16,7 @@ from serving.frames import FrameTrack, LLRs
 from serving.manifest import METADATA_KEY, Manifest
 from serving.ordered import in_order
 from serving.sections import Sectioner, Sections
+from serving.session import options
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
@@ -75,7 +76,7 @@ class Detector:
 
         content, sha256 = _read(path, expected_sha256)
         try:
-            session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options(), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no base but Exception
             raise ModelError(
                 f"{path} is not a model that onnxruntime can load: {error}. Export it again."
@@ -233,17 +234,6 @@ def _read(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:
             f"{path} has sha256 {found}, expected {expected_sha256}. Restore the file or export it again."
         )
     return content, found
-
-
-def _options() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3  # errors; they are raised as well
-    return options
 
 
 def _check_graph(session: Any, manifest: Manifest) -> None:

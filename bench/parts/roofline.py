@@ -18,6 +18,7 @@ from bench.plan import Bench
 from bench.stats import Goal, spread
 from serving.chunking import windows_in
 from serving.detector import Detector
+from serving.session import options
 
 CLIP_SAMPLES = 160_000
 LEAST_SHARE = 0.6
@@ -78,9 +79,9 @@ def _profile(model: Path, waveform: np.ndarray) -> dict[str, float]:
     """Operator -> ms of one call, by onnxruntime's profiler; the longest first."""
     calls = 5
     with tempfile.TemporaryDirectory() as folder:
-        options = peak.options()
-        options.enable_profiling, options.profile_file_prefix = True, f"{folder}/profile"
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        profiled = options()
+        profiled.enable_profiling, profiled.profile_file_prefix = True, f"{folder}/profile"
+        session = onnxruntime.InferenceSession(str(model), profiled, providers=["CPUExecutionProvider"])
         for _ in range(calls):
             session.run(None, {"waveform": waveform})
         events = json.loads(Path(session.end_profiling()).read_text())

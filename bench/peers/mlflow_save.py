@@ -6,5 +6,6 @@ import mlflow.onnx
 import onnx
 
 if __name__ == "__main__":
-    options = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+    exact = {"session.x64quantprecision": "1"}  # the same scores
+    options = {"intra_op_num_threads": 1, "inter_op_num_threads": 1, "extra_session_config": exact}
     mlflow.onnx.save_model(onnx.load(sys.argv[1]), sys.argv[2], onnx_session_options=options)
