@@ -111,7 +111,7 @@ def _join(graph: onnx.ModelProto) -> None:
         graph.opset_import.append(helper.make_opsetid(OWN, 1))
 
 
-def _part(graph: onnx.ModelProto) -> None:
+def part(graph: onnx.ModelProto) -> None:
     """What `_join` made one as standard operators again, in place."""
     parted = []
     for node in graph.graph.node:
@@ -134,7 +134,7 @@ def _part(graph: onnx.ModelProto) -> None:
 def floated(model: bytes) -> bytes:
     """A file in integers -> the same network computed in floats: activations are not rounded any more."""
     graph = onnx.load_from_string(model)
-    _part(graph)
+    part(graph)
     stored = {entry.name: entry for entry in graph.graph.initializer}
     renamed: dict[str, str] = {}
     kept = []

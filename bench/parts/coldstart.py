@@ -13,9 +13,8 @@ LOAD = """
 import sys, time
 begun = time.monotonic()
 import onnxruntime
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
-onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+from serving.session import options
+onnxruntime.InferenceSession(sys.argv[1], options(), providers=["CPUExecutionProvider"])
 print(time.monotonic() - begun)
 """
 MOST = 1.5

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import soundfile
 import torch
 
-from export.graph import JOINED, context_difference, is_quantised
-from export.int8 import KINDS, calibration, floated, quantised
+from export.graph import JOINED, context_difference, is_quantised, open_session
+from export.int8 import KINDS, calibration, floated, part, quantised
 from export.parity import difference, probe_clips
-from export.to_onnx import ExportError, trace
+from export.to_onnx import ExportError, manifest_of, trace
 from serving.audio import SAMPLE_RATE
+from serving.detector import WINDOWS
+from serving.models import BUNDLE
+from serving.session import options
 from tests.export import tiny
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS
@@ -113,3 +117,25 @@ def test_scales_are_measured_on_whole_windows_of_readable_clips(tmp_path: Path) 
     (tmp_path / "broken.flac").write_bytes(b"no audio")
     clips.append(Clip(tmp_path / "broken.flac", "spoof", "-", "unknown", "here", "train"))
     assert [len(window) for window in calibration(clips, WINDOW)] == [WINDOW, WINDOW]
+
+
+SHIPPED_IN_INTEGERS = BUNDLE.exists() and is_quantised(BUNDLE.read_bytes())
+
+
+@pytest.mark.skipif(not SHIPPED_IN_INTEGERS, reason="no model in integers is shipped")
+def test_the_shipped_model_says_what_its_integers_say() -> None:
+    """Against the same integers multiplied as floats, which no processor cuts off: what is left is rounding
+    at the edge between two of them.
+    """
+    graph = onnx.load(BUNDLE)
+    part(graph)
+    plain = options()
+    plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    floats = onnxruntime.InferenceSession(graph.SerializeToString(), plain, providers=["CPUExecutionProvider"])
+    manifest = manifest_of(graph)
+    clips = probe_clips(manifest.window_samples, manifest.hop_samples)
+    served, expected = (
+        np.concatenate([session.run([WINDOWS], {"waveform": clip[None]})[0][0] for clip in clips])
+        for session in (open_session(BUNDLE.read_bytes()), floats)
+    )
+    assert np.abs(served - expected).mean() < 0.1

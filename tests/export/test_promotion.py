@@ -14,6 +14,7 @@ from export.history import HistoryError
 from export.promotion import Desk, Refused, promote, rollback, who
 from export.versions import CHALLENGER, CHAMPION, PREVIOUS, RegistryError
 from serving.detector import Detector
+from serving.session import EXACT
 from tests.export.conftest import RegisterTiny
 
 GOOD = [Check("all", True, "well", "well")]
@@ -156,6 +157,8 @@ def test_mlflow_itself_loads_the_registered_version(desk: Desk, register: Regist
     model = mlflow.pyfunc.load_model("models:/bonafide/1")
     found = model.predict({"waveform": np.full((1, 8000), 0.1, np.float32)})
     assert found["window_llr"].shape == (1, 1)
+    session = model.get_raw_model()
+    assert session.get_session_options().get_session_config_entry(EXACT) == "1"  # sums as serving's
 
 
 def test_where_there_is_no_git_and_no_name_the_user_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
