@@ -4,10 +4,9 @@ import time
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import helper
 
-from serving.session import options
+from export.graph import open_session
 
 GEMMS = ((384, 512, 512), (576, 512, 2048), (1024, 1024, 1024))  # rows, inner, columns
 CONVOLUTIONS = ((32, 64, 64, 200), (64, 64, 32, 200), (128, 128, 32, 96))  # channels in, out, rows, columns
@@ -78,8 +77,6 @@ def _seconds(node: onnx.NodeProto, weight: np.ndarray, x: np.ndarray) -> float:
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options(), providers=["CPUExecutionProvider"]
-    )
+    session = open_session(model.SerializeToString())
     session.run(None, {"x": x})
     return fastest(lambda: session.run(None, {"x": x}))

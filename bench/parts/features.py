@@ -12,7 +12,7 @@ from torch import nn
 from bench import peak
 from bench.plan import Bench
 from bench.stats import Goal, spread
-from serving.session import options
+from export.graph import open_session
 from training.features import PowerSpectrum
 
 SIZE, HOP, SAMPLES = 400, 160, 160_000
@@ -106,7 +106,7 @@ def _session(module: nn.Module, signal: np.ndarray) -> onnxruntime.InferenceSess
             opset_version=17,
             input_names=["x"],
         )
-        return onnxruntime.InferenceSession(str(path), options(), providers=["CPUExecutionProvider"])
+        return open_session(path.read_bytes())
 
 
 def _repeated(bench: Bench, work: Any) -> dict[str, Any]:
