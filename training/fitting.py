@@ -65,7 +65,7 @@ def epoch(
 ) -> dict[str, float]:
     """One pass of `steps` batches -> mean of each part of the loss, and the share of time that data took."""
     network.train()
-    half = Half(network) if isinstance(network, EncoderNet) else None
+    half = Half.where_it_pays(network) if isinstance(network, EncoderNet) else None
     sums: dict[str, Tensor] = {}
     waited, begun = 0.0, time.perf_counter()
     bar = tqdm(range(config.steps), desc=label, leave=False)

@@ -28,10 +28,10 @@ def attentive(network: ResCnn | EncoderNet) -> None:
 
 
 def listening(network: EncoderNet) -> EncoderNet:
-    """The same network as in training, where trunks run in bfloat16, but for what is hidden there."""
+    """The same network as in training, where trunks may run in bfloat16, but for what is hidden there."""
     network.train().requires_grad_(False)
     attentive(network)
-    Half(network)
+    Half.where_it_pays(network)
     return network
 
 

@@ -48,7 +48,7 @@ def _features(network: EncoderNet, batches: Iterator[Batch], count: int) -> Feat
 def measured(network: EncoderNet, batches: Iterator[Batch], count: int) -> Features:
     """Set the head's scales in place from `count` batches, and give what they were set from."""
     network.train()
-    Half(network)  # the stand-in computes the features, as in the training that follows
+    Half.where_it_pays(network)  # features are computed as in the training that follows
     found = _features(network, batches, count)
     level = found.frames.mean(dim=0)
     network.head.statistics_scale.measure(found.statistics.float(), level.repeat(network.head.figures))
@@ -64,7 +64,9 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     """
     found = measured(network, batches, config.probe_batches)
     head = network.head
-    named = nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
+    named = (
+        nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
+    )
     named.to(found.spoof.device)
 
     def loss_of(rows: Tensor) -> Tensor:

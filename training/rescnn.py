@@ -15,6 +15,7 @@ from torch.nn import functional
 from training.config import COLUMNS, FRAME_HOP
 from training.encoder import mask
 from training.features import LogSpectrum, Size, stretches
+from training.machine import bfloat16_pays
 
 FREQUENCY_PAD = (1, 0)  # time is never padded
 
@@ -110,8 +111,9 @@ class ResCnn(nn.Module):
         spectrum = self.spectrum(waveform, samples)
         if self.training and self.masked:
             spectrum = mask(spectrum, bands=5 * spectrum.shape[1] // 32, frames=20)
-        # Convolutions alone train in bfloat16, twice as fast; the spectrum needs every bit.
-        with torch.autocast(spectrum.device.type, torch.bfloat16, enabled=coarse or self.training):
+        # Convolutions alone train in bfloat16, twice as fast where it pays; the spectrum needs every bit.
+        halved = (coarse or self.training) and bfloat16_pays(spectrum.device)
+        with torch.autocast(spectrum.device.type, torch.bfloat16, enabled=halved):
             x = self.blocks(self.stem(spectrum[:, None]))
         return self.project(x.float().flatten(1, 2))
 

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from training import fitting, models, sample, train
 from training.batches import Batch
-from training.config import ENCODER_WINDOW, PRESETS, TrainingError, configure
+from training.config import ENCODER_WINDOW, PRESETS, configure
 from training.datasets import Clip, DataError
 from training.encoder import EncoderNet, Half
 from training.fitting import (
@@ -27,7 +27,6 @@ from training.fitting import (
     mixed,
     namer,
 )
-from training.machine import Machine
 from training.objective import losses, optimiser, warming
 from training.scoring import Logits
 
@@ -83,19 +82,6 @@ def test_the_epoch_that_was_asked_for_is_left(
     monkeypatch.setattr(fitting.mlflow, "log_metrics", lambda *_, **__: None)
     config = configure("rescnn", {"epochs": 3, "pick": pick})
     assert fit(config, [[]], [], [], Earlier("a run"), tmp_path / "best.pt").weight.item() == left
-
-
-def test_who_names_no_device_gets_the_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert Machine.here().device.type == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch, "zeros", lambda *_, device: None)
-    assert Machine.here().device.type == "cuda" and Machine.here("cpu").device.type == "cpu"
-
-
-def test_a_device_that_is_not_there_is_named() -> None:
-    with pytest.raises(TrainingError, match="Device is 'abacus' .*; expected cpu, or cuda"):
-        Machine.here("abacus")
 
 
 def test_every_kind_that_is_drawn_can_be_named() -> None:
