@@ -1,4 +1,6 @@
-"""States of a trunk -> window and frame logits: statistics on fixed scales, and two small networks."""
+"""States of a trunk -> window and frame logits: statistics on fixed scales, and two small networks; maybe one
+that listens to the tokens themselves.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +9,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training.config import TrainingError
+from training.scales import Standardise
+from training.tdnn import Tdnn
+
 HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
 SUMMED = 8  # tokens whose mean is taken first
-MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
-
-
-class Standardise(nn.Module):
-    """Per dimension to mean 0 and deviation 1 by fixed statistics: a few of Whisper's dimensions are so
-    large that they would drown the rest."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.deviation
-
-    def measure(self, x: Tensor, level: Tensor) -> None:
-        """Take the statistics of x (n, width), which came from values of the size `level` (width,).
-
-        Where a large value hardly varies, rounding errors would be magnified: the scale has a floor.
-        """
-        self.mean.copy_(x.mean(dim=0))
-        size = torch.maximum(level.abs(), self.mean.abs())
-        self.deviation.copy_(torch.maximum(x.std(dim=0), size / MOST_MAGNIFIED) + 1e-4)
 
 
 def sizes(tokens: Tensor) -> tuple[int, int]:
@@ -84,11 +64,16 @@ class Head(nn.Module):
         statistics: int = 2,
         frame_units: int = 0,
         dropout: float = 0.3,
+        tdnn: Tdnn | None = None,
     ) -> None:
-        """`frame_units` are those of the frame part, 0 for half of `hidden`, those of the window part."""
+        """`frame_units` are those of the frame part, 0 for half of `hidden`, those of the window part. A
+        `tdnn` has a word of its own beside what the statistics say.
+        """
         super().__init__()
         self.frames, self.figures = frames, statistics  # frames a window; figures a dimension
-        self.units, self.frame_units = hidden, frame_units or hidden // 2
+        self.tdnn = tdnn
+        self.statistics_units, self.frame_units = hidden, frame_units or hidden // 2
+        self.units = hidden + (0 if tdnn is None else tdnn.units)
         self.width = statistics * width  # of the statistics
         self.statistics_scale, self.frame_scale = Standardise(self.width), Standardise(width)
         self.window = nn.Sequential(
@@ -123,17 +108,36 @@ class Head(nn.Module):
     def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Window logits, frame logits, and the scaled statistics (M, width) that the former come from."""
         statistics = self.statistics_scale(self.statistics(states))
-        frame = self.frame(self.frame_scale(self.framed(states)))[:, :, 0]
-        return self.window(statistics)[:, 0], frame, statistics
+        window, frame = self.judged(*self._units(states, statistics))
+        return window, frame, statistics
 
     def hidden(self, states: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Hidden units of windows (M, hidden) and of frames (M, frames, frame_units)."""
-        window = self.window[:HIDDEN](self.statistics_scale(self.statistics(states)))
+        """Hidden units of windows (M, units) and of frames (M, frames, frame_units)."""
+        return self._units(states, self.statistics_scale(self.statistics(states)))
+
+    def _units(self, states: list[Tensor], statistics: Tensor) -> tuple[Tensor, Tensor]:
+        window = self.window[:HIDDEN](statistics)
+        if self.tdnn is not None:
+            window = torch.cat([window, self.tdnn(states, self.frame_scale)], dim=1)
         return window, self.frame[:HIDDEN](self.frame_scale(self.framed(states)))
 
     def judged(self, window: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden units -> window logits (M,) and frame logits (M, frames)."""
-        return self.window[HIDDEN:](window)[:, 0], self.frame[HIDDEN:](frame)[:, :, 0]
+        """Hidden units -> window logits (M,), the mean of all words, and frame logits (M, frames)."""
+        return self.words(window).mean(dim=0), self.frame[HIDDEN:](frame)[:, :, 0]
+
+    def parts(self, window: Tensor) -> list[Tensor]:
+        """Hidden units of windows (M, units) -> those of each word: the statistics', and the tdnn's."""
+        return (
+            [window] if self.tdnn is None else list(window.split([self.statistics_units, self.tdnn.units], 1))
+        )
+
+    def words(self, window: Tensor) -> Tensor:
+        """Hidden units of windows (M, units) -> what each word says, (words, M) logits."""
+        own, *heard = self.parts(window)
+        said = [self.window[HIDDEN:](own)[:, 0]]
+        if self.tdnn is not None:
+            said += map(self.tdnn.judged, heard)
+        return torch.stack(said)
 
     @torch.no_grad()
     def stack(self, heads: Sequence[Head]) -> None:
@@ -141,8 +145,11 @@ class Head(nn.Module):
         they say of the same states.
 
         The scales stay as they are. A head that is told fewer statistics, or of fewer states, is deaf to the
-        rest; of one that is told more, what this one is not told is left out.
+        rest; of one that is told more, what this one is not told is left out. Raises TrainingError where one
+        has a tdnn.
         """
+        if any(head.tdnn is not None for head in (self, *heads)):
+            raise TrainingError("A head with a tdnn does not stand beside others; give runs with tdnn=0.")
         windows = [(head.window, head.statistics_scale, *_places(head, self)) for head in heads]
         stacked(self.window, windows, self.statistics_scale)
         both = [torch.arange(min(one.width // one.figures for one in (head, self))) for head in heads]

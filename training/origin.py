@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.heads import Standardise
+from training.scales import Standardise
 
 HIDDEN = 128
 

@@ -65,7 +65,7 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     found = measured(network, batches, config.probe_batches)
     head = network.head
     named = (
-        nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
+        nn.Linear(head.statistics_units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
     )
     named.to(found.spoof.device)
 
