@@ -25,11 +25,11 @@ from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import geometry
-from training.heads import HIDDEN, stacked
+from training.heads import stacked
 from training.hearing import brought, listening, miss
+from training.parts import HIDDEN, Standardise
 from training.probe import descend
 from training.refusals import in_a_line
-from training.scales import Standardise
 from training.teacher import LOGIT_WEIGHT
 
 BATCHES, COMPOSITION = 300, Composition(pairs=4, real=20, spoof=20, source_share=1.0, splice_share=0.3)

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from training.config import TrainingError
-from training.scales import Standardise
+from training.parts import HIDDEN, Standardise, perceptron
 from training.tdnn import Tdnn
 
-HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
 SUMMED = 8  # tokens whose mean is taken first
 
 
@@ -63,7 +62,6 @@ class Head(nn.Module):
         hidden: int,
         statistics: int = 2,
         frame_units: int = 0,
-        dropout: float = 0.3,
         tdnn: Tdnn | None = None,
     ) -> None:
         """`frame_units` are those of the frame part, 0 for half of `hidden`, those of the window part. A
@@ -76,20 +74,7 @@ class Head(nn.Module):
         self.units = hidden + (0 if tdnn is None else tdnn.units)
         self.width = statistics * width  # of the statistics
         self.statistics_scale, self.frame_scale = Standardise(self.width), Standardise(width)
-        self.window = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(self.width, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, 1),
-        )
-        self.frame = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(width, self.frame_units),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(self.frame_units, 1),
-        )
+        self.window, self.frame = perceptron(self.width, hidden), perceptron(width, self.frame_units)
 
     def framed(self, states: list[Tensor]) -> Tensor:
         """(M, frames, width): means of each state's tokens in a frame."""
@@ -123,21 +108,21 @@ class Head(nn.Module):
 
     def judged(self, window: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden units -> window logits (M,), the mean of all words, and frame logits (M, frames)."""
-        return self.words(window).mean(dim=0), self.frame[HIDDEN:](frame)[:, :, 0]
+        first, *others = self.words(window)
+        mean = torch.stack([first, *others]).mean(dim=0) if others else first
+        return mean, self.frame[HIDDEN:](frame)[:, :, 0]
 
     def parts(self, window: Tensor) -> list[Tensor]:
         """Hidden units of windows (M, units) -> those of each word: the statistics', and the tdnn's."""
-        return (
-            [window] if self.tdnn is None else list(window.split([self.statistics_units, self.tdnn.units], 1))
-        )
+        if self.tdnn is None:
+            return [window]
+        return list(window.split([self.statistics_units, self.tdnn.units], dim=1))
 
-    def words(self, window: Tensor) -> Tensor:
-        """Hidden units of windows (M, units) -> what each word says, (words, M) logits."""
-        own, *heard = self.parts(window)
-        said = [self.window[HIDDEN:](own)[:, 0]]
-        if self.tdnn is not None:
-            said += map(self.tdnn.judged, heard)
-        return torch.stack(said)
+    def words(self, window: Tensor) -> list[Tensor]:
+        """Hidden units of windows (M, units) -> what each word says, logits (M,) each."""
+        judges = [self.window] + ([] if self.tdnn is None else [self.tdnn.window])
+        each = zip(judges, self.parts(window), strict=True)
+        return [judge[HIDDEN:](units)[:, 0] for judge, units in each]
 
     @torch.no_grad()
     def stack(self, heads: Sequence[Head]) -> None:

@@ -31,7 +31,8 @@ def losses(
     parts = {}
     if isinstance(network, EncoderNet):
         units, frame_units = network.head.hidden(network.states(batch.waveform))
-        words, (_, frame) = network.head.words(units), network.head.judged(units, frame_units)
+        words = torch.stack(network.head.words(units))
+        _, frame = network.head.judged(units, frame_units)
         if config.kinds and named:
             said = zip(named, network.head.parts(units), strict=True)
             told = torch.stack([kinds_told(name(part), batch.kind) for name, part in said])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.scales import Standardise
+from training.parts import Standardise
 
 HIDDEN = 128
 

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from training.batches import Batch
 from training.config import TrainConfig
 from training.encoder import EncoderNet, Half
-from training.heads import HIDDEN
 from training.objective import kinds_told, told_apart
+from training.parts import HIDDEN
 
 STEPS, BATCH, RATE = 1500, 512, 1e-3
 FRAMES_KEPT = 64  # of each batch, for the scale of single frames

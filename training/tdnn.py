@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.scales import Standardise
+from training.parts import HIDDEN, Standardise, perceptron
 
 BLOCKS = 4  # each hears twice as far as the one before
 POOLS = 8  # ways of attending to a window
 ATTENTION, UNITS = 64, 256
-HIDDEN_INPUTS, DROPPED, INNER_DROPPED = 0.3, 0.3, 0.1
+HIDDEN_INPUTS, DROPPED = 0.3, 0.1
 
 
 def normed(norm: nn.BatchNorm1d, tokens: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class Block(nn.Module):
         self.near = nn.Parameter(torch.empty(3, channels).uniform_(-1, 1) / 3**0.5)
         self.shift = nn.Parameter(torch.zeros(channels))
         self.up, self.down = nn.Linear(channels, 2 * channels), nn.Linear(2 * channels, channels)
-        self.dropout = nn.Dropout(INNER_DROPPED)
+        self.dropout = nn.Dropout(DROPPED)
 
     def forward(self, x: Tensor) -> Tensor:
         t = int(x.shape[1])
@@ -54,13 +54,7 @@ class Tdnn(nn.Module):
         self.norm = nn.BatchNorm1d(channels)
         self.attention = nn.Sequential(nn.Linear(channels, ATTENTION), nn.Tanh(), nn.Linear(ATTENTION, POOLS))
         self.pooled_norm = nn.BatchNorm1d(2 * POOLS * channels)
-        self.window = nn.Sequential(
-            nn.Dropout(DROPPED),
-            nn.Linear(2 * POOLS * channels, UNITS),
-            nn.GELU(),
-            nn.Dropout(DROPPED),
-            nn.Linear(UNITS, 1),
-        )
+        self.window = perceptron(2 * POOLS * channels, UNITS)
 
     def forward(self, states: list[Tensor], scale: Standardise) -> Tensor:
         """`scale` is that of single tokens, of these states first. In training some of their values are
@@ -74,20 +68,18 @@ class Tdnn(nn.Module):
         mean = share @ x
         deviation = (share @ (x * x) - mean * mean).clamp(min=1e-5).sqrt()
         pooled = torch.cat([mean, deviation], dim=2).flatten(1)
-        units: Tensor = self.window[:3](self.pooled_norm(pooled))
+        units: Tensor = self.window[:HIDDEN](self.pooled_norm(pooled))
         return units
 
     def _channels(self, states: list[Tensor], scale: Standardise) -> Tensor:
-        """Standardised states -> (M, T, C), the scale in the weights: it costs no pass over tokens."""
-        told = self.stages * self.width
-        weight = self.input.weight / scale.deviation[:told]
+        """Standardised states -> (M, T, C): deviations go into the weights, means, which are many times as
+        large in some of Whisper's dimensions, off the states.
+        """
+        weight = self.input.weight / scale.deviation[: self.stages * self.width]
         if self.training:
             weight = functional.dropout(torch.ones_like(weight[:1]), HIDDEN_INPUTS) * weight
-        bias = self.input.bias - weight @ scale.mean[:told]
-        parts = zip(states[: self.stages], weight.split(self.width, dim=1), strict=True)
-        return sum((functional.linear(state, part) for state, part in parts), bias)
-
-    def judged(self, units: Tensor) -> Tensor:
-        """Hidden units (M, UNITS) -> logits (M,)."""
-        logit: Tensor = self.window[3:](units)
-        return logit[:, 0]
+        x: Tensor = self.input.bias
+        for index, state in enumerate(states[: self.stages]):
+            told = slice(index * self.width, (index + 1) * self.width)
+            x = x + functional.linear(state - scale.mean[told], weight[:, told])
+        return x

@@ -9,7 +9,7 @@ from training import models
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig, TrainingError, configure
 from training.heads import Head
 from training.models import Detector, build
-from training.scales import MOST_MAGNIFIED, Standardise
+from training.parts import MOST_MAGNIFIED, Standardise
 
 TOLERANCE = 1e-4
 CONFIGS = PRESETS | {

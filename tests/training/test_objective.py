@@ -43,7 +43,7 @@ class Listens(EncoderNet):
         self.head.hidden = lambda states: (units, units[:, None].expand(4, 3, 2))  # type: ignore[assignment]
         self.head.judged = lambda own, frames: (own.mean(dim=1), frames.mean(dim=2))  # type: ignore[assignment]
         self.head.parts = lambda own: own.split(1, dim=1)  # type: ignore[assignment]
-        self.head.words = lambda own: own.T  # type: ignore[assignment]
+        self.head.words = lambda own: own.unbind(dim=1)  # type: ignore[assignment]
 
     def states(self, waveform: Tensor) -> list[Tensor]:
         return []

@@ -13,7 +13,7 @@ from training import models
 from training.adopt import beside
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig, TrainingError
 from training.encoder import EncoderNet
-from training.scales import Standardise
+from training.parts import Standardise
 from training.tdnn import BLOCKS, Tdnn
 
 CONFIG = replace(PRESETS["encoder"], size="tiny", hidden=16, layers=2, full_rate=1, tdnn=24)

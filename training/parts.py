@@ -1,9 +1,18 @@
-"""Fixed scales of what a network is told."""
+"""What heads are made of: fixed scales, and small networks from values to hidden units to a logit."""
 
 import torch
 from torch import Tensor, nn
 
 MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
+HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
+DROPPED = 0.3
+
+
+def perceptron(inputs: int, units: int) -> nn.Sequential:
+    """Values (..., inputs) -> hidden units -> logit (..., 1)."""
+    return nn.Sequential(
+        nn.Dropout(DROPPED), nn.Linear(inputs, units), nn.GELU(), nn.Dropout(DROPPED), nn.Linear(units, 1)
+    )
 
 
 class Standardise(nn.Module):
