@@ -93,24 +93,23 @@ class Head(nn.Module):
     def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Window logits, frame logits, and the scaled statistics (M, width) that the former come from."""
         statistics = self.statistics_scale(self.statistics(states))
-        window, frame = self.judged(*self._units(states, statistics))
-        return window, frame, statistics
+        words = [self.window(statistics)[:, 0]]
+        if self.tdnn is not None:
+            words.append(self.tdnn.window(self.tdnn(states, self.frame_scale))[:, 0])
+        frame = self.frame(self.frame_scale(self.framed(states)))[:, :, 0]
+        return _mean(words), frame, statistics
 
     def hidden(self, states: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Hidden units of windows (M, units) and of frames (M, frames, frame_units)."""
-        return self._units(states, self.statistics_scale(self.statistics(states)))
-
-    def _units(self, states: list[Tensor], statistics: Tensor) -> tuple[Tensor, Tensor]:
-        window = self.window[:HIDDEN](statistics)
+        window = self.window[:HIDDEN](self.statistics_scale(self.statistics(states)))
         if self.tdnn is not None:
-            window = torch.cat([window, self.tdnn(states, self.frame_scale)], dim=1)
+            heard = self.tdnn.window[:HIDDEN](self.tdnn(states, self.frame_scale))
+            window = torch.cat([window, heard], dim=1)
         return window, self.frame[:HIDDEN](self.frame_scale(self.framed(states)))
 
     def judged(self, window: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden units -> window logits (M,), the mean of all words, and frame logits (M, frames)."""
-        first, *others = self.words(window)
-        mean = torch.stack([first, *others]).mean(dim=0) if others else first
-        return mean, self.frame[HIDDEN:](frame)[:, :, 0]
+        return _mean(self.words(window)), self.frame[HIDDEN:](frame)[:, :, 0]
 
     def parts(self, window: Tensor) -> list[Tensor]:
         """Hidden units of windows (M, units) -> those of each word: the statistics', and the tdnn's."""
@@ -140,6 +139,11 @@ class Head(nn.Module):
         both = [torch.arange(min(one.width // one.figures for one in (head, self))) for head in heads]
         frames = [(head.frame, head.frame_scale, own, own) for head, own in zip(heads, both, strict=True)]
         stacked(self.frame, frames, self.frame_scale)
+
+
+def _mean(words: list[Tensor]) -> Tensor:
+    """Of one word that word: a graph gets no node for it."""
+    return torch.stack(words).mean(dim=0) if len(words) > 1 else words[0]
 
 
 def _places(head: Head, whole: Head) -> tuple[Tensor, Tensor]:

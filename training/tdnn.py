@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.parts import HIDDEN, Standardise, perceptron
+from training.parts import Standardise, perceptron
 
 BLOCKS = 4  # each hears twice as far as the one before
 POOLS = 8  # ways of attending to a window
@@ -44,7 +44,9 @@ class Block(nn.Module):
 
 
 class Tdnn(nn.Module):
-    """The first states of a trunk, (M, T, width) each, all of T tokens -> hidden units (M, UNITS)."""
+    """The first states of a trunk, (M, T, width) each, all of T tokens -> statistics of its own (M, S), which
+    `window` judges by `units` hidden units.
+    """
 
     def __init__(self, stages: int, width: int, channels: int) -> None:
         super().__init__()
@@ -68,8 +70,8 @@ class Tdnn(nn.Module):
         mean = share @ x
         deviation = (share @ (x * x) - mean * mean).clamp(min=1e-5).sqrt()
         pooled = torch.cat([mean, deviation], dim=2).flatten(1)
-        units: Tensor = self.window[:HIDDEN](self.pooled_norm(pooled))
-        return units
+        found: Tensor = self.pooled_norm(pooled)
+        return found
 
     def _channels(self, states: list[Tensor], scale: Standardise) -> Tensor:
         """Standardised states -> (M, T, C): deviations go into the weights, means, which are many times as
