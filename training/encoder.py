@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from training.config import COLUMNS, FRAME_HOP, TrainingError
 from training.features import LogMel, cut, levelled
-from training.heads import Head, in_parts, sizes
+from training.heads import Head, in_parts
 from training.machine import bfloat16_pays
+from training.parts import sizes
 from training.tdnn import Tdnn
 from training.whisper import encoder_weights
 

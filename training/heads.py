@@ -10,15 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from training.config import TrainingError
-from training.parts import HIDDEN, Standardise, perceptron
+from training.parts import HIDDEN, Standardise, perceptron, sizes
 from training.tdnn import Tdnn
 
 SUMMED = 8  # tokens whose mean is taken first
-
-
-def sizes(tokens: Tensor) -> tuple[int, int]:
-    """T and width of tokens (M, T, width), as numbers: a traced graph would compute them for every clip."""
-    return int(tokens.shape[1]), int(tokens.shape[2])
 
 
 def over_time(tokens: Tensor) -> Tensor:

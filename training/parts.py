@@ -1,4 +1,4 @@
-"""What heads are made of: fixed scales, and small networks from values to hidden units to a logit."""
+"""What heads are made of: fixed scales, small networks from values to hidden units to a logit, and sizes."""
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +6,11 @@ from torch import Tensor, nn
 MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
 HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
 DROPPED = 0.3
+
+
+def sizes(tokens: Tensor) -> tuple[int, int]:
+    """T and width of tokens (M, T, width), as numbers: a traced graph would compute them for every clip."""
+    return int(tokens.shape[1]), int(tokens.shape[2])
 
 
 def perceptron(inputs: int, units: int) -> nn.Sequential:

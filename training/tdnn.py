@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.parts import Standardise, perceptron
+from training.parts import Standardise, perceptron, sizes
 
 BLOCKS = 4  # each hears twice as far as the one before
 POOLS = 8  # ways of attending to a window
@@ -19,7 +19,7 @@ HIDDEN_INPUTS, DROPPED = 0.3, 0.1
 
 def normed(norm: nn.BatchNorm1d, tokens: Tensor) -> Tensor:
     """(M, T, C), each channel normalised."""
-    t, channels = int(tokens.shape[1]), int(tokens.shape[2])
+    t, channels = sizes(tokens)
     found: Tensor = norm(tokens.flatten(0, 1))
     return found.reshape(-1, t, channels)
 
@@ -37,7 +37,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(DROPPED)
 
     def forward(self, x: Tensor) -> Tensor:
-        t = int(x.shape[1])
+        t, _ = sizes(x)
         padded = functional.pad(normed(self.norm, x), (0, 0, self.distance, self.distance))
         each = (padded[:, at * self.distance : at * self.distance + t] * self.near[at] for at in range(3))
         return x + self.down(self.dropout(functional.gelu(self.up(sum(each, self.shift)))))
