@@ -17,7 +17,7 @@ JOINED, OWN = "MatMulIntegerToFloat", "com.microsoft"
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session on one thread, as serving's."""
-    return onnxruntime.InferenceSession(model, options(), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options(model), providers=["CPUExecutionProvider"])
 
 
 def passed(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,11 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from export.compact import compact
 from export.graph import JOINED, OWN
 from export.smoothing import smooth
+from export.sums import products, shorten
 from export.to_onnx import ExportError
 from serving import audio
 from serving.errors import ClipError
+from serving.session import SHORT_SUMS
 from training.datasets import Clip
 
 KINDS = ("Conv", "MatMul", "Gemm")
@@ -73,11 +75,33 @@ def quantised(model: bytes, clips: Sequence[np.ndarray]) -> bytes:
             op_types_to_quantize=list(KINDS), extra_options=FLOAT_OUTPUT,
         )  # fmt: skip
         written = onnx.load(target)
-    _join(written)
-    compact(written)
-    del written.metadata_props[:]
-    written.metadata_props.extend(graph.metadata_props)
-    content: bytes = written.SerializeToString(deterministic=True)
+    floats = {f"{e.name}_quantized": numpy_helper.to_array(e) for e in graph.graph.initializer}
+    shorten(written, clips, floats)
+    return _finished(written, graph.metadata_props)
+
+
+def shortened(model: bytes, clips: Sequence[np.ndarray]) -> bytes:
+    """A file in integers, manifest included -> the same with its weights rounded once more, for short sums
+    (`export/sums.py`), by clips (N,) of a window or more.
+
+    Raises ExportError where the file has no weights in integers or there are no clips.
+    """
+    graph = onnx.load_from_string(model)
+    part(graph)
+    if not clips or not any(products(graph)):
+        found = "no weights in integers" if clips else "no clip to round them by"
+        raise ExportError(f"Sums of this file can't be shortened: {found}. Export with --int8 and --data.")
+    shorten(graph, clips)
+    return _finished(graph, list(graph.metadata_props))
+
+
+def _finished(graph: onnx.ModelProto, facts: Iterable[onnx.StringStringEntryProto]) -> bytes:
+    """The file, of a graph whose integers are standard operators and whose sums are short."""
+    _join(graph)
+    compact(graph)
+    known = {entry.key: entry.value for entry in facts}
+    helper.set_model_props(graph, {**known, **dict([SHORT_SUMS])})
+    content: bytes = graph.SerializeToString(deterministic=True)
     return content
 
 
@@ -107,7 +131,7 @@ def _join(graph: onnx.ModelProto) -> None:
     needed = {name for node in kept for name in node.input} | {end.name for end in graph.graph.output}
     del nodes[:]
     nodes.extend(node for node in kept if needed.intersection(node.output))
-    if joined:
+    if joined and all(entry.domain != OWN for entry in graph.opset_import):
         graph.opset_import.append(helper.make_opsetid(OWN, 1))
 
 

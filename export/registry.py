@@ -1,7 +1,7 @@
 """Versions of the detector, from the command line.
 
-    python -m export.registry list | compare | export RUN | gate VERSION | promote VERSION | challenge VERSION
-                              rollback | history | place VERSION
+    python -m export.registry list | compare | export RUN | shorten VERSION | gate VERSION | promote VERSION
+                              challenge VERSION | rollback | history | place VERSION
 
 Runs and versions lie in the tracking store (MLFLOW_TRACKING_URI, else mlruns/mlflow.db); what is served is
 serving/bundle, and serving/light where LIGHT=1 asks for it. Every command first completes, or takes back, a
@@ -42,7 +42,7 @@ ERRORS = (
 )
 # MLflow would ask a registry that is down for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-CHANGING = ("list", "export", "promote", "challenge", "rollback")
+CHANGING = ("list", "export", "shorten", "promote", "challenge", "rollback")
 
 
 def desk(chosen: argparse.Namespace) -> Desk:
@@ -79,6 +79,17 @@ def run_export(chosen: argparse.Namespace) -> int:
     cache = chosen.mlruns / "scores"
     version = release(desk(chosen).registry, chosen.run, chosen.data, cache, int8=chosen.int8)
     print(f"Version {version.number}: {version.size_bytes} bytes, {version.parameters} parameters")
+    return 0
+
+
+def run_shorten(chosen: argparse.Namespace) -> int:
+    """Registers a version in integers again, its weights rounded for sums of 16 bits (export/sums.py)."""
+    from export.release import shorten
+
+    found = desk(chosen)
+    version = found.registry.version(chosen.version)
+    added = shorten(found.registry, version, chosen.data, chosen.mlruns / "scores")
+    print(f"Version {added.number}: version {version.number} with short sums, {added.size_bytes} bytes")
     return 0
 
 
@@ -208,6 +219,7 @@ def parser() -> argparse.ArgumentParser:
     exported = add("export", run_export, data)
     exported.add_argument("run", help="MLflow run id")
     exported.add_argument("--int8", action="store_true", help="the encoder's products in 8-bit integers")
+    add("shorten", run_shorten, data).add_argument("version", help="number or alias")
     add("gate", run_gate, data).add_argument("version", help="number or alias")
     promoted = add("promote", run_promote, data)
     promoted.add_argument("version", help="number or alias")

@@ -45,6 +45,30 @@ def release(
     data = data or registry.data_of_run(run_id)
     if int8:
         model = in_integers(model, data)
+    return _registered(registry, model, run_id, data, cache)
+
+
+def shorten(registry: Registry, version: Version, data: Path | None, cache: Path) -> Version:
+    """A version in integers once more, with short sums (`export/sums.py`), measured and registered as by
+    `release`.
+
+    Raises DataError as `release` does, and ExportError where it computes in floats or no data is named.
+    """
+    from export.int8 import shortened  # loads onnxruntime's quantiser
+
+    model, data = registry.file(version), data or registry.data_of_run(version.run_id)
+    return _registered(registry, shortened(model, _heard(model, data)), version.run_id, data, cache)
+
+
+def _heard(model: bytes, data: Path | None) -> list[np.ndarray]:
+    """Windows of training clips, by which integers are chosen."""
+    from export.int8 import calibration
+
+    window = manifest_of(onnx.load_from_string(model)).window_samples
+    return calibration(read(data, "train"), window) if data else []
+
+
+def _registered(registry: Registry, model: bytes, run_id: str, data: Path | None, cache: Path) -> Version:
     graph = onnx.load_from_string(model)
     manifest = manifest_of(graph)
     if data is not None:
@@ -54,12 +78,11 @@ def release(
 
 def in_integers(model: bytes, data: Path | None) -> bytes:
     """The int8 form of a file; its manifest says so."""
-    from export.int8 import calibration, quantised  # loads onnxruntime's quantiser
+    from export.int8 import quantised  # loads onnxruntime's quantiser
 
     manifest = manifest_of(onnx.load_from_string(model))
-    clips = calibration(read(data, "train"), manifest.window_samples) if data else []
     named = dataclasses.replace(manifest, architecture=f"{manifest.architecture}-int8")
-    return stamp(onnx.load_from_string(quantised(model, clips)), named)
+    return stamp(onnx.load_from_string(quantised(model, _heard(model, data))), named)
 
 
 def measured(manifest: Manifest, model: bytes, data: Path, cache: Path) -> Manifest:

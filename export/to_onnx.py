@@ -121,11 +121,13 @@ def _strip(graph: onnx.ModelProto) -> None:
 
 
 def stamp(graph: onnx.ModelProto, manifest: Manifest) -> bytes:
-    """The graph's bytes with the manifest in its metadata, replacing any that was there."""
+    """The graph's bytes with the manifest in its metadata, replacing any that was there; first, since
+    serving looks for another entry at a file's end.
+    """
     kept = [entry for entry in graph.metadata_props if entry.key != METADATA_KEY]
     del graph.metadata_props[:]
-    graph.metadata_props.extend(kept)
     graph.metadata_props.add(key=METADATA_KEY, value=manifest.to_json())
+    graph.metadata_props.extend(kept)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
 

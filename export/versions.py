@@ -18,7 +18,7 @@ import onnx
 from export.bundle import MODEL, Bundle, Store
 from export.history import Change
 from export.to_onnx import Checkpoint, fetch_checkpoint, manifest_of, read_checkpoint, stamp
-from serving.session import EXACT
+from serving.session import precision
 from serving.whole import sha256_of
 from training import tracking
 
@@ -191,7 +191,7 @@ def _write_mlflow_folder(folder: Path, model: bytes, run_id: str) -> None:
         onnx_version=onnx.__version__,
         data=MODEL,
         providers=["CPUExecutionProvider"],
-        onnx_session_options={"extra_session_config": {EXACT: "1"}},  # the same scores as serving's
+        onnx_session_options={"extra_session_config": precision(model)},  # the same scores as serving's
     )
     description.add_flavor("python_function", loader_module="mlflow.onnx", data=MODEL)
     description.save(str(folder / "MLmodel"))

@@ -76,7 +76,9 @@ class Detector:
 
         content, sha256 = _read(path, expected_sha256)
         try:
-            session = onnxruntime.InferenceSession(content, options(), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                content, options(content), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime's own exceptions share no base but Exception
             raise ModelError(
                 f"{path} is not a model that onnxruntime can load: {error}. Export it again."

@@ -14,7 +14,8 @@ import sys, time
 begun = time.monotonic()
 import onnxruntime
 from serving.session import options
-onnxruntime.InferenceSession(sys.argv[1], options(), providers=["CPUExecutionProvider"])
+model = open(sys.argv[1], "rb").read()
+onnxruntime.InferenceSession(model, options(model), providers=["CPUExecutionProvider"])
 print(time.monotonic() - begun)
 """
 MOST = 1.5

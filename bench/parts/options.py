@@ -10,7 +10,7 @@ from bench import peak
 from bench.plan import Bench
 from bench.stats import spread
 from serving.detector import Detector
-from serving.session import EXACT, options
+from serving.session import EXACT, options, precision
 
 LEVELS = {
     "no optimisation": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -21,18 +21,19 @@ LEVELS = {
 CLIP_SAMPLES = 160_000
 
 
-def _variants() -> dict[str, onnxruntime.SessionOptions]:
+def _variants(model: bytes) -> dict[str, onnxruntime.SessionOptions]:
     found = {}
     for name, level in LEVELS.items():
-        found[name] = options()
+        found[name] = options(model)
         found[name].graph_optimization_level = level
-    found["all, no memory arena"] = options()
+    found["all, no memory arena"] = options(model)
     found["all, no memory arena"].enable_cpu_mem_arena = False
-    found["all, 2 threads"] = options(2)
-    found["all, 2 threads that don't spin"] = options(2)
+    found["all, 2 threads"] = options(model, 2)
+    found["all, 2 threads that don't spin"] = options(model, 2)
     found["all, 2 threads that don't spin"].add_session_config_entry("session.intra_op.allow_spinning", "0")
-    found["all, pairs of products in 16 bits"] = options()
-    found["all, pairs of products in 16 bits"].add_session_config_entry(EXACT, "0")
+    if EXACT not in precision(model):
+        found["all, asked for wide sums"] = options(model)
+        found["all, asked for wide sums"].add_session_config_entry(EXACT, "1")
     return found
 
 
@@ -40,7 +41,7 @@ def run(bench: Bench) -> dict[str, Any]:
     waveform = np.random.default_rng(0).normal(0, 0.1, (1, CLIP_SAMPLES)).astype(np.float32)
     sessions = {
         name: onnxruntime.InferenceSession(str(bench.model), chosen, providers=["CPUExecutionProvider"])
-        for name, chosen in _variants().items()
+        for name, chosen in _variants(bench.model.read_bytes()).items()
     }
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(bench.plan.repeats):  # A B C A B C

@@ -79,7 +79,7 @@ def _profile(model: Path, waveform: np.ndarray) -> dict[str, float]:
     """Operator -> ms of one call, by onnxruntime's profiler; the longest first."""
     calls = 5
     with tempfile.TemporaryDirectory() as folder:
-        profiled = options()
+        profiled = options(model.read_bytes())
         profiled.enable_profiling, profiled.profile_file_prefix = True, f"{folder}/profile"
         session = onnxruntime.InferenceSession(str(model), profiled, providers=["CPUExecutionProvider"])
         for _ in range(calls):

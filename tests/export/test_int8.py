@@ -12,20 +12,23 @@ import pytest
 import soundfile
 import torch
 
+from export import int8
 from export.graph import JOINED, context_difference, is_quantised, open_session
-from export.int8 import KINDS, calibration, floated, part, quantised
+from export.int8 import KINDS, calibration, floated, part, quantised, shortened
 from export.parity import difference, probe_clips
-from export.to_onnx import ExportError, manifest_of, trace
+from export.sums import are_short, products
+from export.to_onnx import ExportError, manifest_of, stamp, trace
 from serving.audio import SAMPLE_RATE
 from serving.detector import WINDOWS
 from serving.models import BUNDLE
-from serving.session import options
+from serving.session import ENDING, SHORT_SUMS, options
 from tests.export import tiny
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS
 from training.datasets import Clip
 
 WINDOW = ENCODER_WINDOW
+WINDOWS_HEARD = [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def exact(network: torch.nn.Module) -> bytes:
 
 @pytest.fixture(scope="module")
 def small(exact: bytes) -> bytes:
-    return quantised(exact, [clip[:WINDOW] for clip in probe_clips(WINDOW, WINDOW)])
+    return quantised(exact, WINDOWS_HEARD)
 
 
 def test_integers_halve_the_file_and_keep_the_scores(
@@ -95,6 +98,44 @@ def test_a_product_and_its_bias_are_one_node_and_two_again(small: bytes) -> None
     assert sum("/trunk/layers.0/" in name for name in added) == 6
 
 
+def test_sums_are_short_and_the_file_says_so(small: bytes) -> None:
+    graph = onnx.load_from_string(small)
+    assert small.endswith(ENDING) and stamp(graph, tiny.manifest()).endswith(ENDING)
+    assert {entry.key: entry.value for entry in graph.metadata_props} == {
+        "manifest": tiny.manifest().to_json(),
+        **dict([SHORT_SUMS]),
+    }
+    part(graph)
+    assert are_short(graph) and len(list(products(graph))) == 10
+
+
+def test_a_file_from_before_is_given_short_sums(
+    network: torch.nn.Module, exact: bytes, small: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "shorten", lambda *_: None)
+    long = quantised(exact, WINDOWS_HEARD)
+    graph = onnx.load_from_string(long)
+    part(graph)
+    assert not are_short(graph)
+    monkeypatch.undo()
+    again = shortened(long, WINDOWS_HEARD)
+    graph = onnx.load_from_string(again)
+    part(graph)
+    assert are_short(graph) and again.endswith(ENDING) and len(again) == len(small)
+    clips = probe_clips(WINDOW, WINDOW, seed=1)
+    assert difference(network, again, clips).mean < 1.5 * difference(network, long, clips).mean
+
+
+def test_a_file_of_floats_has_no_sums_to_shorten(exact: bytes) -> None:
+    with pytest.raises(ExportError, match="no weights in integers"):
+        shortened(exact, WINDOWS_HEARD)
+
+
+def test_without_clips_no_sum_is_shortened(small: bytes) -> None:
+    with pytest.raises(ExportError, match="no clip to round them by"):
+        shortened(small, [])
+
+
 def test_a_graph_without_an_encoder_is_refused() -> None:
     model = trace(tiny.Tiny(2.0, -4.0), tiny.WINDOW_SAMPLES, tiny.HOP_SAMPLES).SerializeToString()
     with pytest.raises(ExportError, match="no encoder"):
@@ -129,7 +170,7 @@ def test_the_shipped_model_says_what_its_integers_say() -> None:
     """
     graph = onnx.load(BUNDLE)
     part(graph)
-    plain = options()
+    plain = options(b"")
     plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     floats = onnxruntime.InferenceSession(graph.SerializeToString(), plain)
     manifest = manifest_of(graph)

@@ -91,7 +91,7 @@ def test_weights_in_integers_come_back_rounded(fused: torch.nn.Module, exact: by
     restore(other, quantised(exact, CLIPS), "encoder", WINDOW)
     before_state, after_state = (with_norms_inside(one) for one in (fused.network.encoder, other))
     for name, value in before_state.items():
-        assert (after_state[name] - value).abs().amax() <= value.abs().amax() / 100, name
+        assert (after_state[name] - value).abs().amax() <= value.abs().amax() / 50, name
     assert largest_change(other, fused.network.encoder) < 0.2 * before
 
 

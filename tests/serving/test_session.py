@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from serving.session import options
+from serving.session import ENDING, EXACT, SHORT_SUMS, options, precision
 
 ROWS, INNER, COLUMNS = 5, 64, 32
 
@@ -30,7 +30,7 @@ def computed(node: onnx.NodeProto, values: np.ndarray, **stored: np.ndarray) -> 
     )
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options(model), providers=["CPUExecutionProvider"])
     found: np.ndarray = session.run(None, {"values": values})[0]
     return found
 
@@ -59,4 +59,14 @@ def test_a_product_with_its_bias_is_exact(zero: int) -> None:
 
 def test_precision_is_asked_for_where_the_processor_would_not_need_it() -> None:
     """The tests above hold by themselves on processors with VNNI."""
-    assert options().get_session_config_entry("session.x64quantprecision") == "1"
+    assert options(b"of any file").get_session_config_entry(EXACT) == "1"
+
+
+def test_a_file_that_says_that_its_sums_are_short_is_spared_wide_ones() -> None:
+    """What ends the file is that entry, as onnx itself reads and writes it."""
+    model = onnx.ModelProto(ir_version=9)
+    helper.set_model_props(model, {"manifest": "{}", **dict([SHORT_SUMS])})
+    content = model.SerializeToString(deterministic=True)
+    assert precision(content) == {} and precision(content[:-1]) == {EXACT: "1"}
+    del model.metadata_props[1]
+    assert content == model.SerializeToString() + ENDING
