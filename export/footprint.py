@@ -38,6 +38,11 @@ class Footprint:
     peak_mb: float
     windows: int
 
+    @property
+    def ms(self) -> float:
+        """Of the whole clip: versions may cut it into other windows."""
+        return self.ms_per_window * self.windows
+
 
 def measure(model: Path, clip_s: float, timeout_s: float = 300) -> Footprint:
     """Runs this module in a child process; raises FootprintError where it fails."""

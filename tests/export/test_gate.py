@@ -16,6 +16,7 @@ from export.gate import Check, Gate, GateFileError, passed
 from export.promotion import Desk, Refused, promote
 from export.verify import judge
 from export.versions import Version
+from serving.whole import sha256_of
 from tests.export.conftest import RegisterTiny
 
 PIVOT = -4.9  # between the tones' levels: nearly perfect
@@ -121,6 +122,28 @@ def test_a_broken_budget_is_refused(
     name: str, limit: dict[str, float], register: RegisterTiny, judged: Judge
 ) -> None:
     assert failures(judged(register(2.0, PIVOT), **limit)) == [name]
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.8, []), (1.2, ["latency"])])
+def test_on_a_slow_machine_the_champions_time_is_the_budget(
+    share: float,
+    refused: list[str],
+    desk: Desk,
+    register: RegisterTiny,
+    judged: Judge,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    champion, candidate = register(2.0, PIVOT), register(2.0, PIVOT + 0.01)
+    serve(desk, champion)
+
+    def slow(path: Path, clip_s: float) -> Footprint:
+        theirs = sha256_of(path.read_bytes()) == champion.sha256
+        return Footprint(30.0, 100.0, 40) if theirs else Footprint(60.0 * share, 100.0, 20)
+
+    monkeypatch.setattr("export.verify.measure", slow)
+    checks = judged(candidate, max_ms_per_window=20.0)
+    assert failures(checks) == refused
+    assert f"{share:.2f} of the champion's time" in checks["latency"].found
 
 
 def test_an_incomplete_manifest_is_refused(register: RegisterTiny, judged: Judge) -> None:
