@@ -25,9 +25,8 @@ from training.datasets import read
 from training.derived import record
 from training.encoder import EncoderNet
 from training.fitting import geometry
-from training.heads import stacked
+from training.heads import HIDDEN, Standardise, stacked
 from training.hearing import brought, listening, miss
-from training.parts import HIDDEN, Standardise
 from training.probe import descend
 from training.refusals import in_a_line
 from training.teacher import LOGIT_WEIGHT
@@ -108,16 +107,10 @@ def beside(network: EncoderNet, other: EncoderNet, share: float, layer: nn.Linea
     whole.trunk.load_state_dict(network.trunk.state_dict())
     for part in ("statistics_scale", "frame_scale", "frame"):
         getattr(whole.head, part).load_state_dict(getattr(network.head, part).state_dict())
-    words = 1
-    if whole.head.tdnn is not None and network.head.tdnn is not None:
-        words = 2  # whose mean is the logit: the adopted one has to be the louder among its own
-        whole.head.tdnn.load_state_dict(network.head.tdnn.state_dict())
-        for weights in whole.head.tdnn.window[-1].parameters():
-            weights.mul_(1 - share)
     scale, places = network.head.statistics_scale, torch.arange(network.head.width)
     parts = network.head.window, nn.Sequential(layer, other.head.window[-1])
     told = [(part, scale, places, places) for part in parts]
-    stacked(whole.head.window, told, scale, (1 - share, words * share))
+    stacked(whole.head.window, told, scale, (1 - share, share))
 
 
 def run(first_run: str, other_run: str, share: float, data: Path, extra: list[Path], name: str) -> str:
@@ -130,11 +123,6 @@ def run(first_run: str, other_run: str, share: float, data: Path, extra: list[Pa
         raise TrainingError(
             f"The runs hold {type(network).__name__} and {type(other).__name__}; give two of encoders."
         )
-    if other.head.tdnn is not None:
-        raise TrainingError(
-            "The other's tdnn hears tokens, and only what hears statistics can be adopted; "
-            "give a run with tdnn=0."
-        )
     if network.window_samples != other.window_samples:
         raise TrainingError(
             f"Windows have {network.window_samples} and {other.window_samples} samples; give two runs with "
@@ -142,7 +130,7 @@ def run(first_run: str, other_run: str, share: float, data: Path, extra: list[Pa
         )
     config = replace(
         TrainConfig(**contents[0]["config"]),
-        hidden=network.head.statistics_units + other.head.units, frame_units=network.head.frame_units,
+        hidden=network.head.units + other.head.units, frame_units=network.head.frame_units,
     )  # fmt: skip
     torch.manual_seed(config.seed)
     lists = [read(part, "train") for part in (data, *extra)]

@@ -40,7 +40,6 @@ class TrainConfig:
     hidden: int = 256  # units of its head for windows
     frame_units: int = 0  # the same for frames; 0 is half as many
     statistics: int = 2  # of each state that the head is told: 2 mean and deviation, 3 its steps as well
-    tdnn: int = 0  # channels of convolutions over tokens that judge windows too; 0 is none
     full_rate: int = -1  # layers that see 50 tokens a second, the others 25; below 0 all
     novelty: int = 0  # axes of the model of training data (training.familiar); 0 is none
     origin: int = 0  # numbers a frame that tell where it comes from (training.apart); 0 is none
@@ -101,7 +100,6 @@ def shape_of(config: dict[str, Any]) -> dict[str, Any]:
         "heads": config.get("heads", 0),
         "mlp": config.get("mlp", 0),
         "frame_units": config.get("frame_units", 0),
-        "tdnn": config.get("tdnn", 0),
     }
 
 

@@ -16,10 +16,8 @@ from torch.nn import functional
 
 from training.config import COLUMNS, FRAME_HOP, TrainingError
 from training.features import LogMel, cut, levelled
-from training.heads import Head, in_parts
+from training.heads import Head, in_parts, sizes
 from training.machine import bfloat16_pays
-from training.parts import sizes
-from training.tdnn import Tdnn
 from training.whisper import encoder_weights
 
 BANDS = 80
@@ -170,7 +168,6 @@ class EncoderNet(nn.Module):
         heads: int = 0,
         mlp: int = 0,
         frame_units: int = 0,
-        tdnn: int = 0,
     ) -> None:
         super().__init__()
         self.window_samples, self.frame_hop_samples = window_samples, frame_hop_samples
@@ -178,9 +175,7 @@ class EncoderNet(nn.Module):
         tokens = window_samples // (2 * self.mel.power.hop)
         self.trunk = Trunk(layers, tokens, full_rate, size, heads, mlp)
         frames = window_samples // frame_hop_samples
-        width, full = WIDTHS[size], layers if full_rate < 0 else min(full_rate, layers)
-        heard = Tdnn(1 + full, width, tdnn) if tdnn else None
-        self.head = Head(width * (layers + 1), frames, hidden, statistics, frame_units, tdnn=heard)
+        self.head = Head(WIDTHS[size] * (layers + 1), frames, hidden, statistics, frame_units)
         # Whether training hides parts of the log-mel: a trunk that is not tuned does not get used to it.
         self.masked = True
         # The trunk's bfloat16 stand-in while it trains; in a tuple, which keeps it out of the state.

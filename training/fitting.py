@@ -173,14 +173,11 @@ def fit(
     return models.rounded(network).eval().cpu()
 
 
-def namer(network: nn.Module, source: Batches, config: TrainConfig) -> nn.ModuleList:
-    """What names clips' kinds by the hidden units of each of an encoder's words; nothing where they are not
-    to be named.
-    """
+def namer(network: nn.Module, source: Batches, config: TrainConfig) -> nn.Module:
+    """What names clips' kinds by an encoder's hidden units; nothing where they are not to be named."""
     if not (config.kinds and isinstance(network, EncoderNet)):
-        return nn.ModuleList()
-    parts = network.head.parts(torch.zeros(1, network.head.units))
-    return nn.ModuleList(nn.Linear(part.shape[1], max(source.kinds) + 1) for part in parts)
+        return nn.Identity()
+    return nn.Linear(network.head.units, max(source.kinds) + 1)
 
 
 def beginning(config: TrainConfig, earlier: Earlier) -> nn.Module:

@@ -1,6 +1,4 @@
-"""States of a trunk -> window and frame logits: statistics on fixed scales, and two small networks; maybe one
-that listens to the tokens themselves.
-"""
+"""States of a trunk -> window and frame logits: statistics on fixed scales, and two small networks."""
 
 from __future__ import annotations
 
@@ -9,11 +7,39 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from training.config import TrainingError
-from training.parts import HIDDEN, Standardise, perceptron, sizes
-from training.tdnn import Tdnn
-
+HIDDEN = 3  # modules of a part that lead to its hidden units: dropout, a linear layer, GELU
 SUMMED = 8  # tokens whose mean is taken first
+MOST_MAGNIFIED = 100.0  # of a value by its scale: float32 then keeps scores to 1e-4
+
+
+class Standardise(nn.Module):
+    """Per dimension to mean 0 and deviation 1 by fixed statistics: a few of Whisper's dimensions are so
+    large that they would drown the rest."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
+    def measure(self, x: Tensor, level: Tensor) -> None:
+        """Take the statistics of x (n, width), which came from values of the size `level` (width,).
+
+        Where a large value hardly varies, rounding errors would be magnified: the scale has a floor.
+        """
+        self.mean.copy_(x.mean(dim=0))
+        size = torch.maximum(level.abs(), self.mean.abs())
+        self.deviation.copy_(torch.maximum(x.std(dim=0), size / MOST_MAGNIFIED) + 1e-4)
+
+
+def sizes(tokens: Tensor) -> tuple[int, int]:
+    """T and width of tokens (M, T, width), as numbers: a traced graph would compute them for every clip."""
+    return int(tokens.shape[1]), int(tokens.shape[2])
 
 
 def over_time(tokens: Tensor) -> Tensor:
@@ -57,19 +83,28 @@ class Head(nn.Module):
         hidden: int,
         statistics: int = 2,
         frame_units: int = 0,
-        tdnn: Tdnn | None = None,
+        dropout: float = 0.3,
     ) -> None:
-        """`frame_units` are those of the frame part, 0 for half of `hidden`, those of the window part. A
-        `tdnn` has a word of its own beside what the statistics say.
-        """
+        """`frame_units` are those of the frame part, 0 for half of `hidden`, those of the window part."""
         super().__init__()
         self.frames, self.figures = frames, statistics  # frames a window; figures a dimension
-        self.tdnn = tdnn
-        self.statistics_units, self.frame_units = hidden, frame_units or hidden // 2
-        self.units = hidden + (0 if tdnn is None else tdnn.units)
+        self.units, self.frame_units = hidden, frame_units or hidden // 2
         self.width = statistics * width  # of the statistics
         self.statistics_scale, self.frame_scale = Standardise(self.width), Standardise(width)
-        self.window, self.frame = perceptron(self.width, hidden), perceptron(width, self.frame_units)
+        self.window = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(self.width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, 1),
+        )
+        self.frame = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(width, self.frame_units),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(self.frame_units, 1),
+        )
 
     def framed(self, states: list[Tensor]) -> Tensor:
         """(M, frames, width): means of each state's tokens in a frame."""
@@ -88,35 +123,17 @@ class Head(nn.Module):
     def forward(self, states: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Window logits, frame logits, and the scaled statistics (M, width) that the former come from."""
         statistics = self.statistics_scale(self.statistics(states))
-        words = [self.window(statistics)[:, 0]]
-        if self.tdnn is not None:
-            words.append(self.tdnn.window(self.tdnn(states, self.frame_scale))[:, 0])
         frame = self.frame(self.frame_scale(self.framed(states)))[:, :, 0]
-        return _mean(words), frame, statistics
+        return self.window(statistics)[:, 0], frame, statistics
 
     def hidden(self, states: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Hidden units of windows (M, units) and of frames (M, frames, frame_units)."""
+        """Hidden units of windows (M, hidden) and of frames (M, frames, frame_units)."""
         window = self.window[:HIDDEN](self.statistics_scale(self.statistics(states)))
-        if self.tdnn is not None:
-            heard = self.tdnn.window[:HIDDEN](self.tdnn(states, self.frame_scale))
-            window = torch.cat([window, heard], dim=1)
         return window, self.frame[:HIDDEN](self.frame_scale(self.framed(states)))
 
     def judged(self, window: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden units -> window logits (M,), the mean of all words, and frame logits (M, frames)."""
-        return _mean(self.words(window)), self.frame[HIDDEN:](frame)[:, :, 0]
-
-    def parts(self, window: Tensor) -> list[Tensor]:
-        """Hidden units of windows (M, units) -> those of each word: the statistics', and the tdnn's."""
-        if self.tdnn is None:
-            return [window]
-        return list(window.split([self.statistics_units, self.tdnn.units], dim=1))
-
-    def words(self, window: Tensor) -> list[Tensor]:
-        """Hidden units of windows (M, units) -> what each word says, logits (M,) each."""
-        judges = [self.window] + ([] if self.tdnn is None else [self.tdnn.window])
-        each = zip(judges, self.parts(window), strict=True)
-        return [judge[HIDDEN:](units)[:, 0] for judge, units in each]
+        """Hidden units -> window logits (M,) and frame logits (M, frames)."""
+        return self.window[HIDDEN:](window)[:, 0], self.frame[HIDDEN:](frame)[:, :, 0]
 
     @torch.no_grad()
     def stack(self, heads: Sequence[Head]) -> None:
@@ -124,21 +141,13 @@ class Head(nn.Module):
         they say of the same states.
 
         The scales stay as they are. A head that is told fewer statistics, or of fewer states, is deaf to the
-        rest; of one that is told more, what this one is not told is left out. Raises TrainingError where one
-        has a tdnn.
+        rest; of one that is told more, what this one is not told is left out.
         """
-        if any(head.tdnn is not None for head in (self, *heads)):
-            raise TrainingError("A head with a tdnn does not stand beside others; give runs with tdnn=0.")
         windows = [(head.window, head.statistics_scale, *_places(head, self)) for head in heads]
         stacked(self.window, windows, self.statistics_scale)
         both = [torch.arange(min(one.width // one.figures for one in (head, self))) for head in heads]
         frames = [(head.frame, head.frame_scale, own, own) for head, own in zip(heads, both, strict=True)]
         stacked(self.frame, frames, self.frame_scale)
-
-
-def _mean(words: list[Tensor]) -> Tensor:
-    """Of one word that word: a graph gets no node for it."""
-    return torch.stack(words).mean(dim=0) if len(words) > 1 else words[0]
 
 
 def _places(head: Head, whole: Head) -> tuple[Tensor, Tensor]:

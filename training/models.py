@@ -142,9 +142,8 @@ def in_llrs(detector: Detector) -> nn.Module:
     network = detector.network
     if isinstance(network, EncoderNet):
         head = network.head
-        windows = [head.window] + ([] if head.tdnn is None else [head.tdnn.window])
         for part, calibration in (
-            *((window, detector.window_calibration) for window in windows),
+            (head.window, detector.window_calibration),
             (head.frame, detector.frame_calibration),
         ):
             scale, offset = calibration.tolist()

@@ -1,7 +1,7 @@
 """What training minimises, and with what: the loss of a batch, the optimiser and its schedule."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,28 +21,21 @@ KINDS_SMOOTHING = 0.1  # of the labels of kinds
 
 
 def losses(
-    network: nn.Module, batch: Batch, config: TrainConfig, named: Iterable[nn.Module] = ()
+    network: nn.Module, batch: Batch, config: TrainConfig, named: nn.Module | None = None
 ) -> dict[str, Tensor]:
-    """The parts of the loss, each a scalar already weighted; `named` map the hidden units of each of an
-    encoder's words to logits of kinds where the configuration asks for them.
-
-    Each word is to be right by itself: words that make up for one another hold less well on what is new.
+    """The parts of the loss, each a scalar already weighted; `named` maps an encoder's hidden units to logits
+    of kinds where the configuration asks for them.
     """
     parts = {}
-    if isinstance(network, EncoderNet):
+    if config.kinds and isinstance(network, EncoderNet) and named is not None:
         units, frame_units = network.head.hidden(network.states(batch.waveform))
-        words = torch.stack(network.head.words(units))
-        _, frame = network.head.judged(units, frame_units)
-        if config.kinds and named:
-            said = zip(named, network.head.parts(units), strict=True)
-            told = torch.stack([kinds_told(name(part), batch.kind) for name, part in said])
-            parts["kinds"] = config.kinds * told.mean()
+        window, frame = network.head.judged(units, frame_units)
+        parts["kinds"] = config.kinds * kinds_told(named(units), batch.kind)
     else:
         window, frame = network(batch.waveform)
-        words = window.mean(dim=1)[None]  # (B, W) -> (1, B)
-    window = words.mean(dim=0)
+        window = window.mean(dim=1)  # (B, W) -> (B,)
     even = torch.where(batch.spoof > 0, 0.5 / batch.spoof.mean(), 0.5 / (1 - batch.spoof).mean())
-    parts["window"] = (even * told_apart(words, batch.spoof.expand_as(words), config)).mean()
+    parts["window"] = (even * told_apart(window, batch.spoof, config)).mean()
     pairs = window[: 2 * config.pairs].reshape(-1, 2)
     parts["pair"] = config.pair_weight * functional.softplus(MARGIN - (pairs[:, 1] - pairs[:, 0])).mean()
     if frame is not None and config.frame_weight:
@@ -57,7 +50,7 @@ def kinds_told(logits: Tensor, kind: Tensor) -> Tensor:
 
 
 def told_apart(logit: Tensor, spoof: Tensor, config: TrainConfig) -> Tensor:
-    """Logits and labels of one shape -> the loss of each: cross-entropy with smoothed labels, or one-class.
+    """Logits and labels, (n,) each -> loss (n,): cross-entropy with smoothed labels, or one-class.
 
     The latter (after Zhang et al. 2021) asks real clips to lie below one end and nothing more, so that they
     lie close together, and spoofs, which have always other kinds, to lie above another.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.parts import Standardise
+from training.heads import Standardise
 
 HIDDEN = 128
 

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from training.batches import Batch
 from training.config import TrainConfig
 from training.encoder import EncoderNet, Half
+from training.heads import HIDDEN
 from training.objective import kinds_told, told_apart
-from training.parts import HIDDEN
 
 STEPS, BATCH, RATE = 1500, 512, 1e-3
 FRAMES_KEPT = 64  # of each batch, for the scale of single frames
@@ -65,7 +65,7 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     found = measured(network, batches, config.probe_batches)
     head = network.head
     named = (
-        nn.Linear(head.statistics_units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
+        nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
     )
     named.to(found.spoof.device)
 

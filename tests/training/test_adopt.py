@@ -13,7 +13,7 @@ from training import adopt, models
 from training.adopt import Heard, beside, fitted, heard
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig, TrainingError, configure
 from training.encoder import EncoderNet
-from training.parts import Standardise
+from training.heads import Standardise
 
 TINY = replace(PRESETS["encoder"], size="tiny", hidden=16)
 

@@ -89,10 +89,7 @@ def test_every_kind_that_is_drawn_can_be_named() -> None:
     config = configure("encoder", {"kinds": 0.3, "hidden": 16})
     network = models.build(config.as_dict()).network
     named = namer(network, source, config)  # type: ignore[arg-type]
-    assert [name(torch.zeros(1, 16)).shape for name in named] == [(1, 5)]
-    both = models.build(config.as_dict() | {"tdnn": 8}).network
-    told = [len(name.weight.T) for name in namer(both, source, config)]  # type: ignore[arg-type]
-    assert told == [16, 256]
+    assert named(torch.zeros(1, 16)).shape == (1, 5)
     assert not list(namer(network, source, PRESETS["encoder"]).parameters())  # type: ignore[arg-type]
     assert not list(namer(nn.Linear(1, 1), source, config).parameters())  # type: ignore[arg-type]
 

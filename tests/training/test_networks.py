@@ -7,9 +7,8 @@ import torch
 
 from training import models
 from training.config import ENCODER_WINDOW, PRESETS, TrainConfig, TrainingError, configure
-from training.heads import Head
+from training.heads import MOST_MAGNIFIED, Head, Standardise
 from training.models import Detector, build
-from training.parts import MOST_MAGNIFIED, Standardise
 
 TOLERANCE = 1e-4
 CONFIGS = PRESETS | {

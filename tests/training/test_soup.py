@@ -49,7 +49,6 @@ def test_runs_whose_layers_see_other_tokens_are_refused() -> None:
         "heads": 0,
         "mlp": 0,
         "frame_units": 0,
-        "tdnn": 0,
     }
     with pytest.raises(ValueError, match=r"different shapes.*share a start"):
         common_shape([full, halved])
