@@ -64,9 +64,7 @@ def probe(network: EncoderNet, batches: Iterator[Batch], config: TrainConfig) ->
     """
     found = measured(network, batches, config.probe_batches)
     head = network.head
-    named = (
-        nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
-    )
+    named = nn.Linear(head.units, int(found.kind.max()) + 1) if config.probe_kinds else nn.Identity()
     named.to(found.spoof.device)
 
     def loss_of(rows: Tensor) -> Tensor:
