@@ -59,9 +59,9 @@ def heard() -> Iterator[Batch]:
         yield CLEAR
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Encoders hear in bfloat16, as on machines that are quicker so."""
+    """Encoders hear in bfloat16, as on machines that are quicker so; on others it takes long."""
     monkeypatch.setattr(encoders, "bfloat16_pays", lambda device: True)
 
 
@@ -82,6 +82,7 @@ def test_a_cnn_is_told_of_what_it_hears_itself() -> None:
     assert torch.isclose(found, ((own - told) ** 2).mean() / told.var())
 
 
+@pytest.mark.usefixtures("halves")
 @pytest.mark.parametrize("clean", [True, False])
 def test_an_encoder_is_told_of_the_clean_clips_where_there_are_any(clean: bool) -> None:
     teaching, pupil = encoder(TINY, 0), encoder(TINY, 1).eval()
@@ -114,6 +115,7 @@ def test_a_piece_is_heard_over_and_over_and_each_frame_known() -> None:
     assert torch.equal(untouched, places)
 
 
+@pytest.mark.usefixtures("halves")
 def test_of_a_piece_a_pupil_learns_what_the_teacher_says_of_the_whole() -> None:
     """What is asked of its frames is asked of those that the piece is of."""
     teaching, pupil = encoder(TINY, 0), encoder(TINY, 1).eval()
@@ -221,7 +223,7 @@ def test_one_encoder_stands_in_for_two_heads_over_the_same_trunk(statistics: int
     pupil.trunk.load_state_dict(first.trunk.state_dict())
     master = EncoderTeacher([first, second])
     master.instruct(pupil, heard())
-    found = master.losses(pupil.train(), CLEAR)  # its trunk in bfloat16, as theirs
+    found = master.losses(pupil.train(), CLEAR)
     assert float(found["hidden"]) < 0.02
     with torch.no_grad():
         logits = [network.eval()(noise(0))[0] for network in (first, second, pupil)]
