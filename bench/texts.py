@@ -25,10 +25,10 @@ The other columns are further models by their folder in `bench/results/`: `light
 (`--model serving/light/detector.onnx --out bench/results/light`), an architecture's name its stand-in with
 random weights, which take the time that trained ones take. `avx2` and `avx2-light` are the shipped model
 (version 51) and the light one on 2 cores of an AMD EPYC (Zen 3), which has no AVX-512 and no VNNI. The first
-column is version 44's: where there is VNNI the two are computed alike. Without it version 44 has to be asked for
-wide sums (`serving/session.py`), with which version 51 would take 1.24 times as long and say the same; measured
-so a day before, 44 had 2.4 to 2.7 times less CPU than the seed's pipeline, an hour at 101 times real time in
-200 MB.
+column is version 44's: where there is VNNI the two are computed alike. Without it version 44 has to be asked
+for wide sums (`serving/session.py`), with which version 51 would take 1.24 times as long and say the same;
+measured so a day before, 44 had 2.4 to 2.7 times less CPU than the seed's pipeline, an hour at 101 times real
+time in 200 MB.
 
 On the day of the first column the same graph took 62 to 130 ms from one time to the next; version 32, of 0.77
 of its products and the same time, had on such a day 5.2 to 5.6 times less CPU than the seed, 0.38 of the
