@@ -6,9 +6,10 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from export import bundle, registry
@@ -17,6 +18,7 @@ from export.gate import Gate
 from export.promotion import Desk
 from serving.detector import Detector
 from serving.models import ModelSlot, stated_sha256
+from tests.export import tiny
 from tests.export.conftest import RegisterTiny
 from training import tracking
 
@@ -171,6 +173,39 @@ def test_a_challenger_that_is_promoted_shadows_no_more(
     assert not placed.exists()
 
 
+@pytest.fixture
+def heard_of(tones: Path, tmp_path: Path) -> Path:
+    """The tones with training clips, which are those of dev."""
+    folder = Path(shutil.copytree(tones, tmp_path / "tones"))
+    shutil.copy(folder / "dev.tsv", folder / "train.tsv")
+    return folder
+
+
+def test_a_version_with_short_sums_is_registered_beside_the_first(
+    register: RegisterTiny, command: Command, desk: Desk, heard_of: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+
+    def shortened(model: bytes, clips: Sequence[np.ndarray]) -> bytes:
+        heard.extend(len(clip) for clip in clips)
+        return model
+
+    first = register(1.0, PIVOT)
+    monkeypatch.setattr("export.int8.shortened", shortened)
+    code, out, _ = command("shorten", "1", "--data", str(heard_of))
+    assert code == 0 and "Version 2: version 1 with short sums" in out
+    assert desk.registry.version("2").run_id == first.run_id
+    assert set(heard) == {tiny.WINDOW_SAMPLES}
+
+
+def test_what_has_no_sums_of_integers_is_said(
+    register: RegisterTiny, command: Command, heard_of: Path
+) -> None:
+    register(1.0, PIVOT)
+    code, _, err = command("shorten", "1", "--data", str(heard_of))
+    assert code == 1 and "no weights in integers" in err
+
+
 def test_a_copied_repository_still_finds_its_files(
     desk: Desk, register: RegisterTiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +227,8 @@ def test_tracking_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "name", ["list", "compare", "export", "gate", "promote", "challenge", "rollback", "history", "place"]
+    "name",
+    ["list", "compare", "export", "shorten", "gate", "promote", "challenge", "rollback", "history", "place"],
 )
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
