@@ -57,7 +57,10 @@ def shorten(registry: Registry, version: Version, data: Path | None, cache: Path
     from export.int8 import shortened  # loads onnxruntime's quantiser
 
     model, data = registry.file(version), data or registry.data_of_run(version.run_id)
-    return _registered(registry, shortened(model, _heard(model, data)), version.run_id, data, cache)
+    graph = onnx.load_from_string(shortened(model, _heard(model, data)))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = stamp(graph, dataclasses.replace(manifest_of(graph), created=now))
+    return _registered(registry, made, version.run_id, data, cache)
 
 
 def _heard(model: bytes, data: Path | None) -> list[np.ndarray]:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from export import bundle, registry
 from export.footprint import Footprint
 from export.gate import Gate
 from export.promotion import Desk
+from export.to_onnx import manifest_of
 from serving.detector import Detector
 from serving.models import ModelSlot, stated_sha256
 from tests.export import tiny
@@ -194,7 +196,10 @@ def test_a_version_with_short_sums_is_registered_beside_the_first(
     monkeypatch.setattr("export.int8.shortened", shortened)
     code, out, _ = command("shorten", "1", "--data", str(heard_of))
     assert code == 0 and "Version 2: version 1 with short sums" in out
-    assert desk.registry.version("2").run_id == first.run_id
+    second = desk.registry.version("2")
+    assert second.run_id == first.run_id
+    created = [manifest_of(onnx.load_from_string(desk.registry.file(one))).created for one in (first, second)]
+    assert created[1] > created[0]
     assert set(heard) == {tiny.WINDOW_SAMPLES}
 
 
