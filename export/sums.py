@@ -102,7 +102,7 @@ def shorten(
         rounded, scales = _rounded(rows.astype(np.float64), scales.astype(np.float64), owes)
         _store(stored[product.values], product.stored(rounded, values))
         _store(stored[product.scales], scales.astype(np.float32))
-    _biases(graph, stored)
+    _biases(graph, found, stored)
 
 
 def _powers(
@@ -197,10 +197,10 @@ def _beside(row: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.rint(row).clip(lowest, highest)
 
 
-def _biases(graph: onnx.ModelProto, stored: Mapping[str, onnx.TensorProto]) -> None:
+def _biases(graph: onnx.ModelProto, found: Sequence[Product], stored: Mapping[str, onnx.TensorProto]) -> None:
     """Biases in integers: their scales are those of values times those of weights, as these are now."""
     makers = {name: node for node in graph.graph.node for name in node.output}
-    for product in products(graph):
+    for product in found:
         bias = makers.get(product.node.input[2]) if len(product.node.input) > 2 else None
         if bias is None or bias.op_type != "DequantizeLinear":
             continue
