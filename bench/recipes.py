@@ -4,6 +4,7 @@ Every server has two workers with one inference thread each.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import soundfile
 from bench import environment
 from bench.clips import TYPES
 from bench.fleet import Recipe
+from serving.session import precision
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
@@ -81,6 +83,7 @@ def _peer(name: str, model: Path, work: Path) -> Recipe:
     python = environment.make(work, "peers", PEERS / "requirements.txt")
     scripts = python.parent
     variables = {"BENCH_MODEL": str(model), "WORKERS": WORKERS, "BENTOML_DO_NOT_TRACK": "True"}
+    variables |= {"BENCH_PRECISION": json.dumps(precision(model.read_bytes()))}  # the same scores as ours
     variables |= {"PATH": f"{scripts}:/usr/local/bin:/usr/bin:/bin", "MALLOC_ARENA_MAX": "2"}
     if name == "fastapi":
         command = [
@@ -108,7 +111,8 @@ def _peer(name: str, model: Path, work: Path) -> Recipe:
 def _mlflow(python: Path, model: Path, work: Path, variables: dict[str, str]) -> Recipe:
     saved = work / f"mlflow-{model.stem}-{model.stat().st_mtime_ns}"
     if not saved.exists():
-        subprocess.run([str(python), str(PEERS / "mlflow_save.py"), str(model), str(saved)], check=True)
+        command = [str(python), str(PEERS / "mlflow_save.py"), str(model), str(saved)]
+        subprocess.run(command, env=os.environ | variables, check=True)
     command = [str(python.parent / "mlflow"), "models", "serve", "--model-uri", str(saved)]
     command += ["--env-manager", "local", "--workers", WORKERS, "--host", "127.0.0.1"]
     return Recipe(
