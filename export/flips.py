@@ -11,7 +11,7 @@ from training.datasets import Clip
 from training.robustness import measure
 
 KINDS: dict[str, tuple[str, ...]] = {
-    "trim": ("edge trim", "edge silence"),
+    "trim": ("edge trim", "edge silence", "edge silence 3 s"),
     "gain": ("-20 dB", "+6 dB"),
     "codec": ("MP3 64k", "Opus 16k", "AAC 48k"),
 }

@@ -37,7 +37,7 @@ class Detection:
             "llr": verdict.llr,
             "threshold": verdict.threshold,
             "duration_s": verdict.duration_s,
-            "windows": _listed(verdict.windows),
+            "windows": _weighted(verdict),
             "spans": _listed(verdict.spans),
             "map": _columns(verdict.map),
             "clip": {
@@ -69,7 +69,7 @@ def judge(blocks: Iterable[Samples], detector: Detector) -> tuple[Verdict, Quali
     """Mono 16 kHz blocks -> verdict, facts and notes: where there is hardly any speech, no verdict on it."""
     meter = QualityMeter()
     scores = detector.score(_measured(blocks, meter))
-    manifest, quality = detector.manifest, meter.result()
+    manifest, quality = detector.manifest, meter.result(scores.activity.share)
     found = notes(quality, manifest.window_samples / manifest.sample_rate, scores.clip_novelty)
     verdict = decide(scores, manifest)
     if any(note.code == LITTLE_SPEECH for note in found):
@@ -88,6 +88,11 @@ def _listed(stretches: Stretches) -> list[dict[str, float]]:
         {"start_s": start_s, "end_s": end_s, "llr": llr, "probability": probability}
         for start_s, end_s, llr, probability in stretches
     ]
+
+
+def _weighted(verdict: Verdict) -> list[dict[str, float]]:
+    weights = verdict.window_weight.tolist()
+    return [{**row, "weight": weight} for row, weight in zip(_listed(verdict.windows), weights, strict=True)]
 
 
 def _columns(shown: ConfidenceMap) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serving.activity import Activity, LevelMeter, mean
 from serving.chunking import Chunk, Samples, calls, chunks, windows_in
 from serving.errors import ModelError
 from serving.frames import FrameTrack, LLRs
@@ -17,6 +18,7 @@ from serving.manifest import METADATA_KEY, Manifest
 from serving.ordered import in_order
 from serving.sections import Sectioner, Sections
 from serving.session import options
+from serving.stretches import Floats
 
 INPUT, WINDOWS, FRAMES = "waveform", "window_llr", "frame_llr"
 NOVELTY = "novelty"  # of each window: 1 is rare in data like those that the model was trained on
@@ -38,14 +40,20 @@ class Scores:
     window_starts: npt.NDArray[np.int64]  # (W,) samples
     window_llr: LLRs  # (W,)
     frame_llr: LLRs | None  # (F,), frame f from sample f * frame_hop on; None if the model has no frames
+    window_speech: Floats  # (W,) share of each that is speech: what it says counts so much
+    activity: Activity  # of the clip
     total_samples: int
     novelty: LLRs | None = None  # (W,), None if the model can't tell
     sections: Sections | None = None  # of one origin, None if the model can't tell
 
     @property
     def clip_novelty(self) -> float | None:
-        """The clip's: the mean over its windows; None without a window or where the model can't tell."""
-        return float(self.novelty.mean()) if self.novelty is not None and len(self.novelty) else None
+        """The clip's: the mean over its windows by their speech; None without a window or where the model
+        can't tell.
+        """
+        if self.novelty is None or not len(self.novelty):
+            return None
+        return mean(self.novelty, self.window_speech)
 
 
 class Detector:
@@ -100,7 +108,7 @@ class Detector:
 
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
-        seen = _Counter(blocks)
+        seen = _Measured(blocks)
         starts, by_window = array("q"), {n: array("f") for n in self._outputs if n in BY_WINDOW}
         frames = FrameTrack(self.manifest.frame_hop_samples)
         sections = self._sectioner() if with_sections else None
@@ -115,13 +123,16 @@ class Detector:
                 heard = (outputs[name] for name in (WINDOWS, FRAMES, ORIGIN))
                 sections.add(chunk.start_sample, chunk.samples, *heard)
         joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
+        activity, first = seen.meter.activity(), np.frombuffer(starts, np.int64)
         return Scores(
-            np.frombuffer(starts, np.int64),
+            first,
             joined[WINDOWS],
             frames.joined(seen.total) if FRAMES in self._outputs else None,
+            activity.within(first, np.minimum(first + self.manifest.window_samples, seen.total)),
+            activity,
             seen.total,
             joined.get(NOVELTY),
-            sections.done(seen.total) if sections and starts else None,
+            sections.done(seen.total, activity) if sections and starts else None,
         )
 
     def _sectioner(self) -> Sectioner | None:
@@ -211,16 +222,17 @@ def windows_a_call(manifest: Manifest) -> int:
     return max(1, windows_in(CALL_SAMPLES, manifest.window_samples, manifest.hop_samples))
 
 
-class _Counter:
-    """Blocks passed on and counted."""
+class _Measured:
+    """Blocks passed on, counted, and their levels measured."""
 
     def __init__(self, blocks: Iterable[Samples]) -> None:
         self._blocks = blocks
-        self.total = 0
+        self.total, self.meter = 0, LevelMeter()
 
     def __iter__(self) -> Iterator[Samples]:
         for block in self._blocks:
             self.total += len(block)
+            self.meter.add(block)
             yield block
 
 

@@ -3,17 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from serving.activity import FRAME_SAMPLES, Framer
 from serving.audio import SAMPLE_RATE, Samples
 
-FRAME_SAMPLES = 512  # 32 ms
 FRAMES_A_TIME = 64  # whose spectra are taken in one go: 128 KiB of samples, as much as a core holds nearby
 BAND_FLOOR_DB = -60.0  # below the strongest band: nothing was recorded there
 CLIPPED_AT = 0.99  # of full scale; resampling moves flattened tops a little
-LEVELS_DB = np.arange(-120, 61)  # histogram of frame levels, 1 dB a bin
-SPEECH_RANGE_DB = 30.0  # below the loud frames: the quiet parts of speech
-ABOVE_FLOOR_DB = 6.0  # noise, hum and tones vary less than this; speech varies more
 
 SHORT_S = 2.0
 NARROW_HZ = 5_000.0
@@ -42,40 +38,28 @@ class QualityMeter:
     """Blocks in, Quality out; memory doesn't grow with the clip."""
 
     def __init__(self) -> None:
-        self._rest = np.zeros(0, np.float32)
-        self._total = self._clipped = self._frames = 0
+        self._framer = Framer()
+        self._total = self._clipped = 0
         self._power = np.zeros(FRAME_SAMPLES + 2)  # of real and imaginary parts in turn
-        self._levels = np.zeros(len(LEVELS_DB), np.int64)
         self._taper = np.hanning(FRAME_SAMPLES).astype(np.float32)
 
     def add(self, block: Samples) -> None:
         self._total += len(block)
         self._clipped += int(np.count_nonzero(np.abs(block) >= CLIPPED_AT))
-        samples = np.concatenate([self._rest, block]) if len(self._rest) else block
-        whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
-        self._rest = samples[whole:]
-        if whole:
-            self._add_frames(samples[:whole].reshape(-1, FRAME_SAMPLES))
-
-    def _add_frames(self, frames: npt.NDArray[np.float32]) -> None:
-        """(K, FRAME_SAMPLES)"""
-        energy = np.einsum("ks,ks->k", frames, frames) / FRAME_SAMPLES
-        level_db = 10 * np.log10(np.maximum(energy, 1e-12))
-        bins = np.clip(np.round(level_db) - LEVELS_DB[0], 0, len(LEVELS_DB) - 1).astype(np.int64)
-        self._levels += np.bincount(bins, minlength=len(LEVELS_DB))
+        frames = self._framer.frames(block)
         for first in range(0, len(frames), FRAMES_A_TIME):
             tapered = frames[first : first + FRAMES_A_TIME] * self._taper
             # Scaled, numpy stays in float32, at less than half of the time; powers are compared, not read.
             parts = np.fft.rfft(tapered, axis=1, norm="forward").view(np.float32)
             self._power += np.einsum("kf,kf->f", parts, parts)
-        self._frames += len(frames)
 
-    def result(self) -> Quality:
+    def result(self, speech_share: float) -> Quality:
+        """With the share of the frames that are speech (serving.activity)."""
         return Quality(
             duration_s=round(self._total / SAMPLE_RATE, 6),
             bandwidth_hz=self._bandwidth_hz(),
             clipped_share=round(self._clipped / max(self._total, 1), 6),
-            speech_share=round(self._speech_share(), 4),
+            speech_share=round(speech_share, 4),
         )
 
     def _bandwidth_hz(self) -> float:
@@ -85,15 +69,6 @@ class QualityMeter:
             return 0.0
         heard = np.flatnonzero(power >= strongest * 10 ** (BAND_FLOOR_DB / 10))
         return float((heard[-1] + 1) * SAMPLE_RATE / FRAME_SAMPLES)
-
-    def _speech_share(self) -> float:
-        if not self._frames:
-            return 0.0
-        below = np.cumsum(self._levels) / self._frames
-        floor_db = float(LEVELS_DB[np.searchsorted(below, 0.10)])
-        loud_db = float(LEVELS_DB[np.searchsorted(below, 0.95)])
-        least_db = max(floor_db + ABOVE_FLOOR_DB, loud_db - SPEECH_RANGE_DB)
-        return float(self._levels[least_db <= LEVELS_DB].sum() / self._frames)
 
 
 def notes(quality: Quality, window_s: float, novelty: float | None = None) -> list[Note]:

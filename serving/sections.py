@@ -3,16 +3,18 @@
 A frame says little by itself, and a mean over its neighbours smears the edges of what was put in. So a clip
 is cut where its origin changes, what a cut window hears of two origins is asked again of each alone, and what
 is said of a section counts for all of the same origin nearby: a cut is no evidence, but tells what belongs
-together, and what to compare a section with.
+together, and what to compare a section with. Silence in it does not count.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from serving.activity import Activity
 from serving.chunking import Samples, fit_window
 from serving.frames import LLRs
 from serving.origins import APART_S, SIDE_S, Counts, cuts, joined, odds
@@ -43,14 +45,15 @@ class Sections:
     """Stretches of one origin, side by side from the clip's start."""
 
     frames: Counts  # (S,) length of each
+    speech: Floats  # (S,) of that, in frames
     origins: Floats  # (S, K)
-    llr: Floats  # (S,) mean of what is said of each
+    llr: Floats  # (S,) mean of what is said of the speech of each
     reach: int  # frames between two that may speak as one
     settled: int  # frames of other origins beside which half of a contrast counts
 
     def curve(self) -> Floats:
         """LLR over time, one a frame: each section's mean with those of the same origin nearby, by their
-        lengths and the odds of one origin.
+        speech and the odds of one origin; -inf where there is none.
         """
         return np.repeat(self._compared[0], self.frames)
 
@@ -64,12 +67,12 @@ class Sections:
 
     @cached_property
     def _compared(self) -> tuple[Floats, Floats, Floats]:
-        """(S,) each: what is said of a section's origin, of the others nearby, and how many frames the latter
-        are; of none 0 is said.
+        """(S,) each: what is said of a section's origin, of the others nearby, and how many frames of speech
+        the latter have; of none 0 is said.
         """
         ends = np.cumsum(self.frames)
         starts = ends - self.frames
-        total, weight = self.llr * self.frames, self.frames.astype(np.float64)
+        total, weight = self.llr * self.speech, self.speech.copy()
         foreign, length = np.zeros((2, len(self.llr)))
         for step in range(1, len(self.llr)):
             near = starts[step:] - ends[:-step] < self.reach
@@ -78,12 +81,22 @@ class Sections:
             alike = odds(((self.origins[step:] - self.origins[:-step]) ** 2).sum(axis=1))
             alike[~near | (alike < LEAST_ODDS)] = 0
             for own, other in ((slice(step, None), slice(-step)), (slice(-step), slice(step, None))):
-                frames, llr = self.frames[other], self.llr[other]
-                total[own] += alike * frames * llr
-                weight[own] += alike * frames
-                foreign[own] += (near - alike) * frames * llr
-                length[own] += (near - alike) * frames
-        return total / weight, foreign / np.maximum(length, 1e-9), length
+                speech, llr = self.speech[other], self.llr[other]
+                total[own] += alike * speech * llr
+                weight[own] += alike * speech
+                foreign[own] += (near - alike) * speech * llr
+                length[own] += (near - alike) * speech
+        said = np.where(weight > 0, total / np.where(weight > 0, weight, 1), -np.inf)
+        return said, foreign / np.maximum(length, 1e-9), length
+
+
+class _Block(NamedTuple):
+    """What was cut at once."""
+
+    first: int  # frame of the clip
+    lengths: Counts  # (S,) of its sections
+    origins: Floats  # (S, K)
+    said: LLRs  # (F,) of its frames
 
 
 class Sectioner:
@@ -98,7 +111,7 @@ class Sectioner:
         )
         self._block = round(BLOCK_S * sample_rate / window_samples)  # windows
         self._begin(0)
-        self._found: list[Sections] = []
+        self._found: list[_Block] = []
 
     def _begin(self, frame: int) -> None:
         """A new block, from this frame of the clip on."""
@@ -124,16 +137,24 @@ class Sectioner:
             new = slice(max(0, held * self._hop - start_sample), (index + 1) * self._window)
             self._heard.append((samples[new], frame_llr[own], origins[own]))
 
-    def done(self, total_samples: int) -> Sections:
+    def done(self, total_samples: int, activity: Activity) -> Sections:
         """Those of the whole clip, without a short clip's repetitions."""
         self._settle(total_samples)
-        lengths, origins, llrs = zip(
-            *((one.frames, one.origins, one.llr) for one in self._found), strict=True
+        blocks, self._found = self._found, []
+        heard = [self._heard_of(block, activity) for block in blocks]
+        speech, llr = (np.concatenate(rows) for rows in zip(*heard, strict=True))
+        lengths, origins = (
+            np.concatenate([getattr(block, name) for block in blocks]) for name in ("lengths", "origins")
         )
-        return self._sections(*map(np.concatenate, (lengths, origins, llrs)))
+        return Sections(lengths, speech, origins, llr, self._reach, self._settled)
 
-    def _sections(self, lengths: Counts, origins: Floats, llr: Floats) -> Sections:
-        return Sections(lengths, origins, llr, self._reach, self._settled)
+    def _heard_of(self, block: _Block, activity: Activity) -> tuple[Floats, Floats]:
+        """(S,) each: the speech in a block's sections, in frames, and the mean of what is said of it."""
+        starts = (block.first + np.arange(len(block.said))) * self._hop
+        speech = activity.within(starts, starts + self._hop)
+        edges = np.cumsum(block.lengths) - block.lengths
+        evidence, heard = (np.add.reduceat(row, edges) for row in (block.said * speech, speech))
+        return heard, evidence / np.maximum(heard, 1e-9)
 
     def _count(self) -> int:
         return sum(len(frames) for _, frames, _ in self._heard)
@@ -148,8 +169,8 @@ class Sectioner:
         starts, origins = joined(cuts(origin, self._side, self._apart), origin)
         lengths = np.diff(np.append(starts, len(origin)))
         parts, one, llr = self._parts(samples, starts, lengths, origins)
-        said = _with_windows(frame_llr, parts, one, llr)
-        self._found.append(self._sections(lengths, origins, np.add.reduceat(said, starts) / lengths))
+        said = _with_windows(frame_llr, parts, one, llr).astype(np.float32)
+        self._found.append(_Block(self._first, lengths, origins, said))
         self._begin(self._first + self._count())
 
     def _parts(

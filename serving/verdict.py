@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from serving.activity import mean
 from serving.detector import Scores
 from serving.logistic import logistic
 from serving.manifest import Manifest
@@ -15,6 +16,7 @@ REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
 NO_SPEECH = "no_speech"  # there was nothing to judge, whatever the scores say
 DECIMALS = 6  # of every number that is given out
 MAP_STEP_S = 0.16  # finest step of the confidence map: an hour stays a small answer
+LEAST_SPEECH = 1e-6  # of a mean over a stretch: sums of floats leave a trace where there is none
 SPAN_LENGTH_S = 10.0  # of the clips that the span threshold is meant for; beyond, it rises
 
 
@@ -34,6 +36,7 @@ class Verdict:
     threshold: float  # LLR
     duration_s: float
     windows: Stretches
+    window_weight: Floats  # (W,) what each counts in the clip's LLR: the share of it that is speech
     spans: Stretches
     map: ConfidenceMap
 
@@ -42,7 +45,7 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
     """Scores of at least one window -> Verdict. Raises ValueError without a window."""
     if not len(scores.window_llr):
         raise ValueError("There is no window to decide on; a clip needs at least one sample.")
-    llr = pool(scores.window_llr, manifest)
+    llr = pool(scores, manifest)
     name = name_of(llr, manifest)
     cells, cell_samples = curve(scores, manifest)
     strength = cells if scores.sections is None else scores.sections.evidence()
@@ -58,18 +61,22 @@ def decide(scores: Scores, manifest: Manifest) -> Verdict:
         threshold=manifest.threshold,
         duration_s=round(scores.total_samples / manifest.sample_rate, DECIMALS),
         windows=_stretches(starts, ends, scores.window_llr, manifest),
+        window_weight=scores.window_speech.round(4),
         spans=spans,
         map=ConfidenceMap(step_s, np.round(grid, 3), np.round(probability(grid, manifest), 4)),
     )
 
 
-def pool(window_llr: npt.NDArray[np.float32], manifest: Manifest) -> float:
-    """(W,) -> LLR of the clip: the mean of all windows, or of the stated share with the highest LLR."""
-    llr = window_llr.astype(np.float64)
+def pool(scores: Scores, manifest: Manifest) -> float:
+    """LLR of the clip: the mean of all windows by their speech, or of the stated share with the highest
+    LLR.
+    """
+    llr, speech = scores.window_llr, scores.window_speech
     if manifest.pooling["kind"] == "top_mean":
         count = max(1, int(np.ceil(manifest.pooling["share"] * len(llr))))
-        llr = np.partition(llr, len(llr) - count)[len(llr) - count :]
-    return float(llr.mean())
+        highest = np.argpartition(llr, len(llr) - count)[len(llr) - count :]
+        llr, speech = llr[highest], speech[highest]
+    return mean(llr, speech)
 
 
 def name_of(llr: float, manifest: Manifest) -> str:
@@ -100,14 +107,15 @@ def _stretches(
 def _grid(cells: Floats, cell_samples: int, manifest: Manifest) -> tuple[Floats, float]:
     """(cells,) -> means over groups of cells of at least MAP_STEP_S, and a group's seconds."""
     group = max(1, round(MAP_STEP_S * manifest.sample_rate / cell_samples))
-    known = _known(cells)
-    first = np.arange(0, len(known), group)
-    llr = np.add.reduceat(known, first) / np.diff(np.append(first, len(known)))
+    first = np.arange(0, len(cells), group)
+    llr = np.add.reduceat(known(cells), first) / np.diff(np.append(first, len(cells)))
     return llr, group * cell_samples / manifest.sample_rate
 
 
-def _known(cells: Floats) -> Floats:
-    """What no window covers, -inf, as 0: it speaks for neither label. A copy only where there is some."""
+def known(cells: Floats) -> Floats:
+    """What is silent or covered by no window, -inf, as 0: it speaks for neither label. A copy only where
+    there is some.
+    """
     finite = np.isfinite(cells)
     return cells if finite.all() else np.where(finite, cells, 0.0)
 
@@ -134,7 +142,7 @@ def _spans(
     least = min(rule["min_s"] * rate, total_samples)
     kept = last - first >= least
     sums = np.zeros(len(cells) + 1)  # of what comes before each cell
-    np.cumsum(_known(cells), out=sums[1:])
+    np.cumsum(known(cells), out=sums[1:])
     llr = (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
     return _stretches(first[kept], last[kept], llr[kept], manifest)
 
@@ -151,14 +159,23 @@ def span_threshold(duration_s: float, manifest: Manifest) -> float:
 
 def curve(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
     """LLR over time on an even grid and the grid's step in samples: sections of one origin where the
-    model tells origins, else smoothed frames, else window means.
+    model tells origins, else smoothed frames, else window means. Where nothing but silence was heard, -inf.
     """
     if scores.frame_llr is None or not len(scores.frame_llr):
         return _window_means(scores, manifest), manifest.hop_samples
     hop = manifest.frame_hop_samples
     if scores.sections is not None:
         return scores.sections.curve(), hop
-    return smooth(scores.frame_llr, round(manifest.span["smooth_s"] * manifest.sample_rate / hop)), hop
+    starts = hop * np.arange(len(scores.frame_llr))
+    speech = scores.activity.within(starts, starts + hop)
+    width = round(manifest.span["smooth_s"] * manifest.sample_rate / hop)
+    return by_speech(smooth(scores.frame_llr * speech, width), smooth(speech, width)), hop
+
+
+def by_speech(evidence: Floats, speech: Floats) -> Floats:
+    """Sums of LLRs times their speech, and of the speech alone -> means; -inf where there is none."""
+    heard = speech > LEAST_SPEECH
+    return np.where(heard, evidence / np.where(heard, speech, 1), -np.inf)
 
 
 def smooth(values: Floats | npt.NDArray[np.float32], width: int) -> Floats:
@@ -183,20 +200,21 @@ def smooth(values: Floats | npt.NDArray[np.float32], width: int) -> Floats:
 
 
 def _window_means(scores: Scores, manifest: Manifest) -> Floats:
-    """(W,) -> (cells,), a hop each: mean LLR of the windows that reach into a cell, -inf where none does."""
+    """(W,) -> (cells,), a hop each: mean LLR of the windows that reach into a cell, by their speech."""
     hop = manifest.hop_samples
     count = -(-scores.total_samples // hop)
     first = scores.window_starts // hop
     last = np.minimum(-(-(scores.window_starts + manifest.window_samples) // hop), count)
-    sums, weights = np.zeros(count + 1), np.zeros(count + 1)
-    llr = scores.window_llr.astype(np.float64)
-    np.add.at(sums, first, llr)
-    np.add.at(sums, last, -llr)
-    np.add.at(weights, first, 1.0)
-    np.add.at(weights, last, -1.0)
-    weight = np.cumsum(weights)[:count]
-    covered = weight > 0.5
-    return np.where(covered, np.cumsum(sums)[:count] / np.maximum(weight, 1.0), -np.inf)
+    speech = scores.window_speech
+
+    def over(values: Floats) -> Floats:
+        """Sums of what the windows have that reach into a cell."""
+        sums = np.zeros(count + 1)
+        np.add.at(sums, first, values)
+        np.add.at(sums, last, -values)
+        return np.cumsum(sums)[:count]
+
+    return by_speech(over(scores.window_llr * speech), over(speech))
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

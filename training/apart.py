@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from serving.activity import LevelMeter
 from serving.audio import SAMPLE_RATE
 from serving.sections import Sectioner
 from training import models
@@ -164,7 +165,9 @@ def evidence_of(detector: models.Detector, samples: np.ndarray, config: TrainCon
     for part in chunks_of(samples, config):
         window, frame, _, origin = heard(part.samples[None])
         sections.add(part.start_sample, part.samples, window[0], frame[0], origin[0])
-    return sections.done(len(samples)).evidence()
+    meter = LevelMeter()
+    meter.add(samples)
+    return sections.done(len(samples), meter.activity()).evidence()
 
 
 def ruled(

@@ -18,6 +18,7 @@ Change = Callable[[Samples, np.random.Generator], Samples]
 TRIM_S = 0.15  # off each end, as far as half a second is left
 LEAST_S = 0.5
 PAD_S = 0.3  # of silence, put at each end
+LONG_PAD_S = 3.0  # the same: a window or two of nothing
 NOISE_DB = 20  # signal to noise
 T60_S, DIRECT_TO_REVERBERANT_DB = 0.3, 12
 
@@ -30,6 +31,10 @@ def edge_trim(samples: Samples, rng: np.random.Generator) -> Samples:
 
 def edge_silence(samples: Samples, rng: np.random.Generator) -> Samples:
     return np.pad(samples, round(PAD_S * SAMPLE_RATE))
+
+
+def long_silence(samples: Samples, rng: np.random.Generator) -> Samples:
+    return np.pad(samples, round(LONG_PAD_S * SAMPLE_RATE))
 
 
 def gain(decibels: float) -> Change:
@@ -64,6 +69,7 @@ def reverberation(samples: Samples, rng: np.random.Generator) -> Samples:
 CHANGES: dict[str, Change] = {
     "edge trim": edge_trim,
     "edge silence": edge_silence,
+    "edge silence 3 s": long_silence,
     "-20 dB": gain(-20),
     "+6 dB": gain(6),
     "MP3 64k": codec("mp3", 64_000),

@@ -18,7 +18,7 @@ import numpy as np
 from serving import audio
 from serving.detector import Detector, Scores
 from serving.errors import ClipError, ModelError
-from serving.verdict import Verdict, curve
+from serving.verdict import Verdict, curve, known
 from training import judging, localisation, plots
 from training.datasets import Clip, DataError
 from training.evaluate import clips_of
@@ -72,6 +72,7 @@ def segment_scores(scores: Scores, verdict: Verdict, detector: Detector, duratio
     if scores.frame_llr is None or not len(scores.frame_llr):
         return localisation.cell_scores([window[:3] for window in verdict.windows], duration_s, SEGMENT_S)
     cells, hop = curve(scores, detector.manifest)
+    cells = known(cells)
     hop_s = hop / detector.manifest.sample_rate
     starts = np.arange(len(cells)) * hop_s
     stretches = [(start, start + hop_s, llr) for start, llr in zip(starts, cells, strict=True)]

@@ -79,7 +79,7 @@ def _accuracy(detector: Detector, small: Detector, protocol: Path) -> dict[str, 
     llrs = []
     for model in (detector, small):
         blocks = ([audio.load(listed[i].path)] for i in order)
-        llrs.append(np.array([pool(model.score(block).window_llr, model.manifest) for block in blocks]))
+        llrs.append(np.array([pool(model.score(block), model.manifest) for block in blocks]))
     rng = np.random.default_rng(1)
     drawn = [rng.integers(0, len(order), len(order)) for _ in range(BOOTSTRAPS)]
     lost = [eer(llrs[1][some], spoof[some]) - eer(llrs[0][some], spoof[some]) for some in drawn]

@@ -11,6 +11,7 @@ from bench import client, processes
 from bench.plan import Bench
 from bench.recipes import OURS
 from bench.stats import Goal, spread
+from serving.activity import LevelMeter
 from serving.audio import stream
 from serving.decoder import DecoderProcess
 from serving.detection import detect
@@ -63,10 +64,11 @@ def _stages(bench: Bench, detector: Detector, path: Path) -> dict[str, float]:
         return _cpu_ms(lambda: detector.score(blocks, with_sections=with_sections), bench.plan.repeats)
 
     def judge() -> None:
-        meter = QualityMeter()
+        meter, levels = QualityMeter(), LevelMeter()
         for block in blocks:
             meter.add(block)
-        meter.result()
+            levels.add(block)
+        meter.result(levels.activity().share)
 
     with _decoder() as decoder:
         with decoder.open(path) as clip:

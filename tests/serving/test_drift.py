@@ -23,7 +23,7 @@ from tests.serving.conftest import MANIFEST, encode, noise, write_model
 
 def detection(llr: float, bandwidth_hz: float = 7900.0, sha256: str = "a") -> Detection:
     shown = ConfidenceMap(0.16, np.zeros(0), np.zeros(0))
-    verdict = Verdict("fake", llr, 0.5, 0.0, 3.0, Stretches(), Stretches(), shown)
+    verdict = Verdict("fake", llr, 0.5, 0.0, 3.0, Stretches(), np.zeros(0), Stretches(), shown)
     quality = Quality(duration_s=3.0, bandwidth_hz=bandwidth_hz, clipped_share=0.0, speech_share=0.8)
     return Detection(verdict, ClipFacts("WAV", "PCM_16", 16_000, 1, 3.0), quality, (), {"sha256": sha256})
 

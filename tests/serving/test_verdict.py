@@ -7,18 +7,30 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.activity import FRAME_SAMPLES, Activity
 from serving.detector import Scores
 from serving.manifest import Manifest
 from serving.sections import Sections
 from serving.stretches import Stretches
 from serving.verdict import decide, smooth
-from tests.serving.conftest import FRAME, HOP, MANIFEST, SAMPLE_RATE, WINDOW
+from tests.serving.conftest import ALL_SPEECH, FRAME, HOP, MANIFEST, SAMPLE_RATE, WINDOW
 
 
 def scores_of(window_llr: list[float], frame_llr: list[float] | None = None) -> Scores:
     llr = np.array(window_llr, np.float32)
     frames = None if frame_llr is None else np.array(frame_llr, np.float32)
-    return Scores(HOP * np.arange(len(llr)), llr, frames, WINDOW + HOP * (len(llr) - 1))
+    return plain(HOP * np.arange(len(llr)), llr, frames, WINDOW + HOP * (len(llr) - 1))
+
+
+def plain(
+    starts: np.ndarray,
+    llr: np.ndarray,
+    frames: np.ndarray | None,
+    total: int,
+    sections: Sections | None = None,
+) -> Scores:
+    """Of a clip that is speech throughout."""
+    return Scores(starts, llr, frames, np.ones(len(llr)), ALL_SPEECH, total, None, sections)
 
 
 def with_span(**rule: float) -> Manifest:
@@ -59,8 +71,42 @@ def test_pooling(pooling: dict[str, Any], expected: float) -> None:
     assert verdict.llr == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ({"kind": "mean"}, 1.75),
+        ({"kind": "top_mean", "share": 0.5}, 3.5),
+    ],
+)
+def test_windows_count_by_their_speech(pooling: dict[str, Any], expected: float) -> None:
+    scores = replace(scores_of([-9.0, 3.0, 0.0, 4.0]), window_speech=np.array([0.0, 0.5, 1.0, 0.5]))
+    assert decide(scores, replace(MANIFEST, pooling=pooling)).llr == pytest.approx(expected)
+
+
+def silent_from(second: float, total_s: float) -> Activity:
+    frames = round(total_s * SAMPLE_RATE / FRAME_SAMPLES)
+    return Activity(np.arange(frames) < round(second * SAMPLE_RATE / FRAME_SAMPLES))
+
+
+def test_frames_of_silence_say_nothing_and_leave_their_neighbours_as_they_are() -> None:
+    count = round(3 * SAMPLE_RATE / FRAME)
+    frames = [2.0] * (count // 2) + [-9.0] * (count - count // 2)
+    scores = replace(scores_of([0.0] * 9, frames), activity=silent_from(1.5, 3.0))
+    found = decide(scores, replace(with_span(smooth_s=0.6), frame_hop_samples=FRAME)).map.llr
+    np.testing.assert_allclose(found[:9], 2.0, atol=0.4)
+    np.testing.assert_allclose(found[-6:], 0.0, atol=1e-6)
+
+
+def test_where_only_silent_windows_reach_the_map_is_0() -> None:
+    llr = [2.0] * 5 + [-9.0] * 8
+    scores = replace(scores_of(llr), window_speech=np.array([1.0] * 5 + [0.0] * 8))
+    found = decide(scores, MANIFEST).map.llr  # a hop of 0.25 s each
+    np.testing.assert_allclose(found[:8], 2.0)
+    np.testing.assert_array_equal(found[8:], 0.0)
+
+
 def test_windows_end_with_the_clip() -> None:
-    short = Scores(np.array([0]), np.array([1.0], np.float32), None, WINDOW // 2)
+    short = plain(np.array([0]), np.array([1.0], np.float32), None, WINDOW // 2)
     verdict = decide(short, MANIFEST)
     assert verdict.duration_s == 0.5
     assert verdict.windows[0][:2] == (0.0, 0.5)
@@ -81,7 +127,7 @@ def test_nothing_flagged_gives_no_span_and_all_flagged_one() -> None:
 
 
 def test_a_clip_shorter_than_the_shortest_span_can_be_flagged() -> None:
-    short = Scores(np.array([0]), np.array([1.0], np.float32), None, SAMPLE_RATE // 2)
+    short = plain(np.array([0]), np.array([1.0], np.float32), None, SAMPLE_RATE // 2)
     assert len(decide(short, with_span(min_s=3.0)).spans) == 1
 
 
@@ -134,11 +180,13 @@ def test_a_section_far_above_the_rest_of_its_recording_is_a_span_where_another_i
     manifest = replace(with_span(smooth_s=0.0, **STRONG), frame_hop_samples=FRAME)
     lengths = np.array([round(seconds * SAMPLE_RATE / FRAME) for seconds in (0.4, 1.0, 1.6)])
     origins, llr = np.array([[0.0], [9.0], [0.0]]), np.array([beside, 1.5, beside])
-    sections = Sections(lengths, origins, llr, reach=10_000, settled=int(lengths[0] + lengths[2]))
+    sections = Sections(
+        lengths, lengths.astype(float), origins, llr, reach=10_000, settled=int(lengths[0] + lengths[2])
+    )
     frames = np.repeat(llr, lengths).astype(np.float32)
     windows = np.zeros(1 + (len(frames) * FRAME - WINDOW) // HOP, np.float32)
     starts = HOP * np.arange(len(windows))
-    spans = decide(Scores(starts, windows, frames, len(frames) * FRAME, None, sections), manifest).spans
+    spans = decide(plain(starts, windows, frames, len(frames) * FRAME, sections), manifest).spans
     assert [(span.start_s, span.end_s) for span in spans] == found
 
 
@@ -182,7 +230,7 @@ def test_smoothing_five_hours_takes_little_more_than_the_frames() -> None:
 
 def test_no_window_is_no_verdict() -> None:
     with pytest.raises(ValueError, match="no window"):
-        decide(Scores(np.zeros(0, np.int64), np.zeros(0, np.float32), None, 0), MANIFEST)
+        decide(plain(np.zeros(0, np.int64), np.zeros(0, np.float32), None, 0), MANIFEST)
 
 
 def test_an_hour_of_windows_is_decided_at_once() -> None:

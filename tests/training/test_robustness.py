@@ -10,7 +10,7 @@ from serving.audio import SAMPLE_RATE
 from serving.detector import Detector
 from tests.serving.conftest import noise
 from training import robustness
-from training.changes import CHANGES, NOISE_DB, PAD_S, TRIM_S
+from training.changes import CHANGES, LONG_PAD_S, NOISE_DB, PAD_S, TRIM_S
 from training.datasets import Clip, protocol
 
 TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE)).astype(np.float32)
@@ -39,12 +39,13 @@ def test_every_change_keeps_a_clip_sound_and_repeats(name: str) -> None:
 
 def test_edges_are_trimmed_and_padded_on_both_sides() -> None:
     ramp = np.linspace(0, 1, len(TONE), dtype=np.float32)
-    cut, pad = round(TRIM_S * SAMPLE_RATE), round(PAD_S * SAMPLE_RATE)
+    cut = round(TRIM_S * SAMPLE_RATE)
     np.testing.assert_array_equal(changed("edge trim", ramp), ramp[cut:-cut])
-    padded = changed("edge silence", ramp)
-    np.testing.assert_array_equal(padded[pad:-pad], ramp)
-    assert not padded[:pad].any()
-    assert not padded[-pad:].any()
+    for name, pad in (("edge silence", PAD_S), ("edge silence 3 s", LONG_PAD_S)):
+        samples, padded = round(pad * SAMPLE_RATE), changed(name, ramp)
+        np.testing.assert_array_equal(padded[samples:-samples], ramp)
+        assert not padded[:samples].any()
+        assert not padded[-samples:].any()
 
 
 def test_trimming_leaves_half_a_second() -> None:

@@ -9,7 +9,7 @@ import soundfile
 
 from serving.audio import SAMPLE_RATE
 from serving.detector import Detector
-from tests.serving.conftest import noise
+from tests.serving.conftest import noise, spoken
 from training import joining, splices
 from training.datasets import Clip
 from training.joining import FADE_SAMPLES, KINDS, Samples, Splice
@@ -96,9 +96,9 @@ def test_without_clips_of_a_label_or_long_enough_no_splice_is_made() -> None:
 
 def loud_splice(kind: str, spoof: tuple[tuple[float, float], ...], seconds: float = 6.0) -> Splice:
     """What the loudness detector can hear: spoof is loud, the rest quiet."""
-    samples = noise(seconds, 1, 0.004)
+    samples = spoken(seconds, 1, 0.01)
     for start_s, end_s in spoof:
-        samples[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)] *= 50
+        samples[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)] *= 20
     return Splice(kind, np.clip(samples, -1, 1), spoof, (2.0, 3.0), ("a", "b"))
 
 

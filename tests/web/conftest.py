@@ -21,7 +21,7 @@ from serving.settings import Settings
 from tests.serving.conftest import MANIFEST, write_model
 
 RATE = 16_000
-LOUD, QUIET = 0.2, 0.004  # RMS: clearly "fake" and clearly "real" to the loudness model
+LOUD, QUIET = 0.2, 0.01  # RMS: clearly "fake" and clearly "real" to the loudness model, and both are speech
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1440, "height": 900}
 POINTS = [
@@ -63,7 +63,7 @@ def wav(name: str, *parts: tuple[float, float]) -> Upload:
 
 FAKE = wav("fake.wav", (4, LOUD))
 REAL = wav("real.wav", (4, QUIET))
-PARTLY = wav("partly.wav", (4, QUIET), (3, LOUD), (1, QUIET), (3, LOUD))
+PARTLY = wav("partly.wav", (4, QUIET), (3, LOUD), (3, QUIET), (1, LOUD))
 
 
 class Tap:

@@ -96,7 +96,7 @@ def test_the_verdict_is_never_told_by_colour_alone(page: Page) -> None:
     expect(page.locator(".badge svg")).to_have_count(1)
     expect(page.locator("#spans .span-probability").first).to_contain_text("%")
     label = page.locator("#scale").get_attribute("aria-label") or ""
-    assert "this clip is at 47" in label
+    assert "this clip is at 50" in label
 
 
 def test_a_dark_system_gets_dark_and_a_light_one_light(page: Page) -> None:

@@ -31,7 +31,7 @@ both_widths = pytest.mark.parametrize("context", [DESKTOP, PHONE], ids=["desktop
 
 @both_widths
 def test_a_clip_gets_its_verdict_probability_map_and_spans(page: Page) -> None:
-    partly = wav("partly.wav", (3, QUIET), (9, LOUD))
+    partly = wav("partly.wav", (4, QUIET), (9, LOUD))
     assert verdict(page, partly) == "Partly fake"
     assert "%" in page.locator("#probability").inner_text()
     expect(page.locator("#spans li")).to_have_count(1)

@@ -109,7 +109,7 @@ def test_a_report_and_its_recording_match(page: Page, tmp_path: Path, button: st
     path = save(page, button, tmp_path)
     assert verify(page, path, _clip(tmp_path, PARTLY)).startswith("It matches")
     said = page.locator("#verify-result").inner_text()
-    assert "Its values say: Inconclusive, 47" in said
+    assert "Its values say: Inconclusive, 50" in said
     assert ("were not compared" in said) == (button == "#report-html")
 
 
