@@ -67,8 +67,8 @@ class Activity:
             frame, past = np.divmod(places - first * FRAME_SAMPLES, FRAME_SAMPLES)
             past = np.where(frame < len(speech), past, 0)
             frame = np.minimum(frame, len(speech))
-            sum_: Places = before[frame].astype(np.int64) * FRAME_SAMPLES + past * edges[frame]
-            return sum_
+            total: Places = before[frame].astype(np.int64) * FRAME_SAMPLES + past * edges[frame]
+            return total
 
         share: Floats = (heard(ends) - heard(starts)) / np.maximum(ends - starts, 1)
         return share
