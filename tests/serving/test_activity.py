@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from serving.activity import FRAME_SAMPLES, Activity, LevelMeter, mean
 from serving.audio import SAMPLE_RATE
+from serving.detector import Scores
 from tests.serving.conftest import WINDOW, loudness_llr, noise
 
 SILENCES = {"digital": 0.0, "recorded": 1e-4}  # RMS
@@ -66,6 +67,13 @@ def test_a_mean_by_weights_is_a_plain_one_where_nothing_weighs() -> None:
     values = np.array([1, 5], np.float32)
     assert mean(values, np.array([3.0, 1.0])) == 2
     assert mean(values, np.zeros(2)) == 3
+
+
+def test_silence_does_not_make_a_clip_unlike_the_training_data() -> None:
+    llr, novelty = np.zeros(3, np.float32), np.array([0.5, 0.7, 9.0], np.float32)
+    silent_end = Activity(np.array([True, True, False]))
+    scores = Scores(np.arange(3), llr, None, np.array([1.0, 1.0, 0.0]), silent_end, 3, novelty)
+    assert scores.clip_novelty == pytest.approx(0.6)
 
 
 def detected(client: FlaskClient, samples: np.ndarray) -> dict[str, object]:
