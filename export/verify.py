@@ -200,7 +200,10 @@ def check_flips(candidate: Candidate, gate: Gate) -> list[Check]:
     if not candidate.clips:
         return [Check("flips", False, candidate.no_clips, "clips to try harmless changes on")]
     clips = choose(candidate.clips, gate.flips.clips)
-    ours = count_flips(candidate.path, clips, gate.flips.changes)
+    try:
+        ours = count_flips(candidate.path, clips, gate.flips.changes)
+    except ModelError as error:  # what comes of a change may be what the graph has no score for
+        return [Check("flips", False, str(error), "a score under every harmless change")]
     theirs = (
         count_flips(candidate.champion_path, clips, gate.flips.changes) if candidate.champion_path else {}
     )
