@@ -6,6 +6,7 @@ is said of a section counts for all of the same origin nearby: a cut is no evide
 together, and what to compare a section with. Silence in it does not count.
 """
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,7 +97,6 @@ class _Block(NamedTuple):
     first: int  # frame of the clip
     lengths: Counts  # (S,) of its sections
     origins: Floats  # (S, K)
-    said: LLRs  # (F,) of its frames
 
 
 class Sectioner:
@@ -112,6 +112,8 @@ class Sectioner:
         self._block = round(BLOCK_S * sample_rate / window_samples)  # windows
         self._begin(0)
         self._found: list[_Block] = []
+        # Of all frames, in one piece: a list of five hours' blocks takes several times as much.
+        self._said = array("f")
 
     def _begin(self, frame: int) -> None:
         """A new block, from this frame of the clip on."""
@@ -140,7 +142,7 @@ class Sectioner:
     def done(self, total_samples: int, activity: Activity) -> Sections:
         """Those of the whole clip, without a short clip's repetitions."""
         self._settle(total_samples)
-        blocks, self._found = self._found, []
+        blocks = self._found
         heard = [self._heard_of(block, activity) for block in blocks]
         speech, llr = (np.concatenate(rows) for rows in zip(*heard, strict=True))
         lengths, origins = (
@@ -150,10 +152,11 @@ class Sectioner:
 
     def _heard_of(self, block: _Block, activity: Activity) -> tuple[Floats, Floats]:
         """(S,) each: the speech in a block's sections, in frames, and the mean of what is said of it."""
-        starts = (block.first + np.arange(len(block.said))) * self._hop
-        speech = activity.within(starts, starts + self._hop)
+        frames = np.arange(block.first, block.first + int(block.lengths.sum()))
+        said = np.frombuffer(self._said, np.float32)[frames[0] : frames[-1] + 1]
+        speech = activity.within(frames * self._hop, (frames + 1) * self._hop)
         edges = np.cumsum(block.lengths) - block.lengths
-        evidence, heard = (np.add.reduceat(row, edges) for row in (block.said * speech, speech))
+        evidence, heard = (np.add.reduceat(row, edges) for row in (said * speech, speech))
         return heard, evidence / np.maximum(heard, 1e-9)
 
     def _count(self) -> int:
@@ -169,8 +172,9 @@ class Sectioner:
         starts, origins = joined(cuts(origin, self._side, self._apart), origin)
         lengths = np.diff(np.append(starts, len(origin)))
         parts, one, llr = self._parts(samples, starts, lengths, origins)
-        said = _with_windows(frame_llr, parts, one, llr).astype(np.float32)
-        self._found.append(_Block(self._first, lengths, origins, said))
+        said = _with_windows(frame_llr, parts, one, llr)
+        self._said.frombytes(said.astype(np.float32).tobytes())
+        self._found.append(_Block(self._first, lengths, origins))
         self._begin(self._first + self._count())
 
     def _parts(
