@@ -4,7 +4,9 @@ of it. One pass; two bytes are kept for each 32 ms.
 
 import math
 from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ STEP_DB = 0.01  # so fine that a clip's own level does not matter
 FLOOR, LOUD = 0.10, 0.95  # of the frames lie below the noise floor's level, and below that of loud speech
 SPEECH_RANGE_DB = 30.0  # below the loud frames: the quiet parts of speech
 ABOVE_FLOOR_DB = 6.0  # noise, hum and tones vary less than this; speech varies more
+
+LEAST_SPEECH = 1e-6  # of a mean over a stretch: sums of floats leave a trace where there is none
 
 Places = npt.NDArray[np.int64]
 
@@ -80,8 +84,10 @@ class LevelMeter:
     def __init__(self) -> None:
         self._framer = Framer()
         self._levels = array("h")  # of each frame, in steps
+        self.total = 0  # samples
 
     def add(self, block: Samples) -> None:
+        self.total += len(block)
         frames = self._framer.frames(block)
         energy = np.einsum("ks,ks->k", frames, frames) / FRAME_SAMPLES
         decibels = np.clip(10 * np.log10(np.fmax(energy, 1e-30)), LOWEST_DB, HIGHEST_DB)
@@ -95,6 +101,25 @@ class LevelMeter:
         at = [math.ceil(share * len(levels)) - 1 for share in (FLOOR, LOUD)]
         floor, loud = np.partition(levels, at)[at].tolist()
         return Activity(levels >= max(floor + ABOVE_FLOOR_DB / STEP_DB, loud - SPEECH_RANGE_DB / STEP_DB))
+
+
+class Meter(Protocol):
+    """What blocks of samples are added to."""
+
+    def add(self, block: Samples) -> None: ...
+
+
+def measured(blocks: Iterable[Samples], meter: Meter) -> Iterator[Samples]:
+    """The blocks passed on, each measured before."""
+    for block in blocks:
+        meter.add(block)
+        yield block
+
+
+def by_speech(evidence: Floats, speech: Floats) -> Floats:
+    """Sums of LLRs times their speech, and of the speech alone -> means; -inf where there is none."""
+    heard = speech > LEAST_SPEECH
+    return np.where(heard, evidence / np.where(heard, speech, 1), -np.inf)
 
 
 def mean(values: npt.NDArray[np.floating], weights: Floats) -> float:

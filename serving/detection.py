@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from serving.activity import measured
 from serving.audio import ClipFacts, Samples
 from serving.detector import Detector
 from serving.quality import LITTLE_SPEECH, Note, Quality, QualityMeter, notes
@@ -68,19 +69,13 @@ def detect(clip: Clip, detector: Detector) -> Detection:
 def judge(blocks: Iterable[Samples], detector: Detector) -> tuple[Verdict, Quality, list[Note]]:
     """Mono 16 kHz blocks -> verdict, facts and notes: where there is hardly any speech, no verdict on it."""
     meter = QualityMeter()
-    scores = detector.score(_measured(blocks, meter))
+    scores = detector.score(measured(blocks, meter))
     manifest, quality = detector.manifest, meter.result(scores.activity.share)
     found = notes(quality, manifest.window_samples / manifest.sample_rate, scores.clip_novelty)
     verdict = decide(scores, manifest)
     if any(note.code == LITTLE_SPEECH for note in found):
         verdict = replace(verdict, verdict=NO_SPEECH, spans=Stretches())
     return verdict, quality, found
-
-
-def _measured(blocks: Iterable[Samples], meter: QualityMeter) -> Iterator[Samples]:
-    for block in blocks:
-        meter.add(block)
-        yield block
 
 
 def _listed(stretches: Stretches) -> list[dict[str, float]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.activity import Activity, LevelMeter, mean
+from serving.activity import Activity, LevelMeter, mean, measured
 from serving.chunking import Chunk, Samples, calls, chunks, windows_in
 from serving.errors import ModelError
 from serving.frames import FrameTrack, LLRs
@@ -108,12 +108,14 @@ class Detector:
 
         Raises ModelError if the graph breaks its contract, and whatever `blocks` raises.
         """
-        seen = _Measured(blocks)
+        meter = LevelMeter()
         starts, by_window = array("q"), {n: array("f") for n in self._outputs if n in BY_WINDOW}
         frames = FrameTrack(self.manifest.frame_hop_samples)
         sections = self._sectioner() if with_sections else None
         hop = self.manifest.hop_samples
-        for chunk, outputs in in_order(self._run, self._calls(seen, max_windows), self._threads):
+        for chunk, outputs in in_order(
+            self._run, self._calls(measured(blocks, meter), max_windows), self._threads
+        ):
             starts.extend(range(chunk.start_sample, chunk.start_sample + hop * len(outputs[WINDOWS]), hop))
             for name, row in by_window.items():
                 row.frombytes(outputs[name].tobytes())
@@ -123,16 +125,16 @@ class Detector:
                 heard = (outputs[name] for name in (WINDOWS, FRAMES, ORIGIN))
                 sections.add(chunk.start_sample, chunk.samples, *heard)
         joined = {name: np.frombuffer(row, np.float32) for name, row in by_window.items()}
-        activity, first = seen.meter.activity(), np.frombuffer(starts, np.int64)
+        activity, first = meter.activity(), np.frombuffer(starts, np.int64)
         return Scores(
             first,
             joined[WINDOWS],
-            frames.joined(seen.total) if FRAMES in self._outputs else None,
-            activity.within(first, np.minimum(first + self.manifest.window_samples, seen.total)),
+            frames.joined(meter.total) if FRAMES in self._outputs else None,
+            activity.within(first, np.minimum(first + self.manifest.window_samples, meter.total)),
             activity,
-            seen.total,
+            meter.total,
             joined.get(NOVELTY),
-            sections.done(seen.total, activity) if sections and starts else None,
+            sections.done(meter.total, activity) if sections and starts else None,
         )
 
     def _sectioner(self) -> Sectioner | None:
@@ -220,20 +222,6 @@ def windows_a_call(manifest: Manifest) -> int:
     if manifest.hop_samples >= manifest.window_samples:
         return CALL_WINDOWS
     return max(1, windows_in(CALL_SAMPLES, manifest.window_samples, manifest.hop_samples))
-
-
-class _Measured:
-    """Blocks passed on, counted, and their levels measured."""
-
-    def __init__(self, blocks: Iterable[Samples]) -> None:
-        self._blocks = blocks
-        self.total, self.meter = 0, LevelMeter()
-
-    def __iter__(self) -> Iterator[Samples]:
-        for block in self._blocks:
-            self.total += len(block)
-            self.meter.add(block)
-            yield block
 
 
 def _read(path: Path, expected_sha256: str | None) -> tuple[bytes, str]:

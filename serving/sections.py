@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serving.activity import Activity
+from serving.activity import Activity, by_speech
 from serving.chunking import Samples, fit_window
 from serving.frames import LLRs
 from serving.origins import APART_S, SIDE_S, Counts, cuts, joined, odds
@@ -87,8 +87,7 @@ class Sections:
                 weight[own] += alike * speech
                 foreign[own] += (near - alike) * speech * llr
                 length[own] += (near - alike) * speech
-        said = np.where(weight > 0, total / np.where(weight > 0, weight, 1), -np.inf)
-        return said, foreign / np.maximum(length, 1e-9), length
+        return by_speech(total, weight), foreign / np.maximum(length, 1e-9), length
 
 
 class _Block(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serving.activity import mean
+from serving.activity import by_speech, mean
 from serving.detector import Scores
 from serving.logistic import logistic
 from serving.manifest import Manifest
@@ -16,7 +16,6 @@ REAL, FAKE, INCONCLUSIVE = "real", "fake", "inconclusive"
 NO_SPEECH = "no_speech"  # there was nothing to judge, whatever the scores say
 DECIMALS = 6  # of every number that is given out
 MAP_STEP_S = 0.16  # finest step of the confidence map: an hour stays a small answer
-LEAST_SPEECH = 1e-6  # of a mean over a stretch: sums of floats leave a trace where there is none
 SPAN_LENGTH_S = 10.0  # of the clips that the span threshold is meant for; beyond, it rises
 
 
@@ -170,12 +169,6 @@ def curve(scores: Scores, manifest: Manifest) -> tuple[Floats, int]:
     speech = scores.activity.within(starts, starts + hop)
     width = round(manifest.span["smooth_s"] * manifest.sample_rate / hop)
     return by_speech(smooth(scores.frame_llr * speech, width), smooth(speech, width)), hop
-
-
-def by_speech(evidence: Floats, speech: Floats) -> Floats:
-    """Sums of LLRs times their speech, and of the speech alone -> means; -inf where there is none."""
-    heard = speech > LEAST_SPEECH
-    return np.where(heard, evidence / np.where(heard, speech, 1), -np.inf)
 
 
 def smooth(values: Floats | npt.NDArray[np.float32], width: int) -> Floats:

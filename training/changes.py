@@ -29,12 +29,9 @@ def edge_trim(samples: Samples, rng: np.random.Generator) -> Samples:
     return samples[cut : len(samples) - cut]
 
 
-def edge_silence(samples: Samples, rng: np.random.Generator) -> Samples:
-    return np.pad(samples, round(PAD_S * SAMPLE_RATE))
-
-
-def long_silence(samples: Samples, rng: np.random.Generator) -> Samples:
-    return np.pad(samples, round(LONG_PAD_S * SAMPLE_RATE))
+def silence(seconds: float) -> Change:
+    """At each end."""
+    return lambda samples, rng: np.pad(samples, round(seconds * SAMPLE_RATE))
 
 
 def gain(decibels: float) -> Change:
@@ -68,8 +65,8 @@ def reverberation(samples: Samples, rng: np.random.Generator) -> Samples:
 
 CHANGES: dict[str, Change] = {
     "edge trim": edge_trim,
-    "edge silence": edge_silence,
-    "edge silence 3 s": long_silence,
+    "edge silence": silence(PAD_S),
+    "edge silence 3 s": silence(LONG_PAD_S),
     "-20 dB": gain(-20),
     "+6 dB": gain(6),
     "MP3 64k": codec("mp3", 64_000),
